@@ -1,0 +1,38 @@
+"""Recipes: what a run is made of, as a typed schema, checked whole before anything is spent.
+
+`load` reads a shipped recipe or a file, `parse` a mapping, `dump` writes one back, `template` renders the commented
+recipe that `stepdown init` leaves with the user.
+"""
+
+from stepdown.recipe.files import dump, load, parse, shipped
+from stepdown.recipe.schema import (
+    Arm,
+    CompareSpec,
+    DataSpec,
+    DistillSpec,
+    Recipe,
+    RungSpec,
+    TeacherSpec,
+    TransferSpec,
+)
+from stepdown.recipe.settings import Kind, Loss, RungSettings
+from stepdown.recipe.template import template
+
+__all__ = [
+    "Arm",
+    "CompareSpec",
+    "DataSpec",
+    "DistillSpec",
+    "Kind",
+    "Loss",
+    "Recipe",
+    "RungSettings",
+    "RungSpec",
+    "TeacherSpec",
+    "TransferSpec",
+    "dump",
+    "load",
+    "parse",
+    "shipped",
+    "template",
+]

@@ -1,0 +1,58 @@
+"""Makes ids of texts: every model reads a text with its own tokenizer.
+
+Two kinds belong to the bundle format and need nothing but numpy: `words` and `bert-wordpiece`. Any other
+tokenizer of a Hugging Face model runs through the `tokenizers` library.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from stepdown.errors import BundleError
+from stepdown.tokens.flat import Tokenizer, Tokens
+from stepdown.tokens.huggingface import FILE, HuggingFaceTokenizer, from_huggingface
+from stepdown.tokens.wordpiece import CONFIG, VOCABULARY, BertWordPiece, Reading
+from stepdown.tokens.words import FILE as WORDS_FILE
+from stepdown.tokens.words import Words
+
+__all__ = [
+    "BertWordPiece",
+    "HuggingFaceTokenizer",
+    "Reading",
+    "Tokenizer",
+    "Tokens",
+    "Words",
+    "from_huggingface",
+    "load",
+    "parse",
+]
+
+
+def load(folder: Path) -> Tokenizer:
+    """The tokenizer that a folder holds: `words.json` if it is there, else that of a Hugging Face model.
+
+    Raises:
+        InputError: none, a damaged one (BundleError, ModelError), or one whose library is not installed.
+    """
+    return Words.load(folder) if (folder / WORDS_FILE).is_file() else from_huggingface(folder)
+
+
+def parse(kind: str, files: Mapping[str, bytes]) -> Tokenizer:
+    """The tokenizer of a bundle, from the content of its files by name.
+
+    Raises:
+        BundleError: an unknown kind, a missing file, or a content that is not what it should be.
+        InputError: its library is not installed.
+    """
+    files_of = {Words.kind: WORDS_FILE, BertWordPiece.kind: VOCABULARY, HuggingFaceTokenizer.kind: FILE}
+    main = files_of.get(kind)
+    if main is None:
+        raise BundleError(
+            f"The tokenizer is of kind {kind!r}; this version reads {Words.kind!r}, {BertWordPiece.kind!r} and "
+            f"{HuggingFaceTokenizer.kind!r}. A newer stepdown may read it."
+        )
+    if main not in files:
+        raise BundleError(f"A tokenizer of kind {kind!r} needs {main}, which is missing.")
+    if kind == Words.kind:
+        return Words.parse(files[main])
+    reader = BertWordPiece.parse if kind == BertWordPiece.kind else HuggingFaceTokenizer
+    return reader(files[main], files.get(CONFIG, b"{}"))

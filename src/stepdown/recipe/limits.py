@@ -1,0 +1,91 @@
+"""What recipes can say and this version does not carry out. Each is refused in one sentence, never ignored.
+
+Left out so far: tasks of other kinds (several labels a text, a number, a pair of texts), several teachers or ready
+soft labels, augmented views, the `bag` family, and budgets in bytes. The schema has their keys, because recipes
+outlive versions.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from stepdown.recipe.faults import Fault, found
+from stepdown.recipe.schema import listed
+
+_DOES = "this version does single-label classification of one text"
+
+
+def refused(recipe: Mapping[str, object]) -> Iterator[Fault]:
+    """Faults of a recipe, as parsed from TOML, that asks for what this version leaves out."""
+    yield from _data(table(recipe, "data"))
+    yield from _transfer(table(recipe, "transfer"))
+    yield from _teacher(table(recipe, "teacher"))
+    for index, rung in enumerate(rungs(recipe)):
+        yield from _rung(index, rung)
+
+
+def table(recipe: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """A table of the recipe; an empty one where it is absent or is no table, which the schema has said already."""
+    value = recipe.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def rungs(recipe: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The rungs' tables, an empty one for each that is no table."""
+    value = recipe.get("rungs")
+    return (
+        [rung if isinstance(rung, Mapping) else {} for rung in value]
+        if isinstance(value, list | tuple)
+        else []
+    )
+
+
+def words(value: object) -> tuple[str, ...]:
+    """The strings of a key that takes one or several."""
+    several = listed(value)
+    return tuple(word for word in several if isinstance(word, str)) if isinstance(several, tuple) else ()
+
+
+def _data(data: Mapping[str, object]) -> Iterator[Fault]:
+    if len(words(data.get("text"))) == 2:
+        yield Fault(("data", "text"), "two columns make a pair of texts; this version classifies one text")
+    if len(words(data.get("text"))) > 2:
+        yield Fault(
+            ("data", "text"), f"found {found(data['text'])}; expected the one column that holds the text"
+        )
+    if len(words(data.get("label"))) > 1:
+        yield Fault(("data", "label"), f"several columns make several labels a text; {_DOES}")
+    if data.get("label_separator") is not None:
+        yield Fault(("data", "label_separator"), f"it makes several labels of one cell; {_DOES}")
+    if data.get("task") in ("multi-label", "regression"):
+        yield Fault(("data", "task"), f"found {found(data['task'])}; {_DOES}")
+
+
+def _transfer(transfer: Mapping[str, object]) -> Iterator[Fault]:
+    if len(words(transfer.get("text"))) > 1:
+        yield Fault(
+            ("transfer", "text"), "several columns make a pair of texts; this version classifies one text"
+        )
+    views = transfer.get("views")
+    if isinstance(views, int) and views > 0:
+        yield Fault(
+            ("transfer", "views"), f"found {found(views)}; this version makes no augmented views, expected 0"
+        )
+
+
+def _teacher(teacher: Mapping[str, object]) -> Iterator[Fault]:
+    models = words(teacher.get("model"))
+    if len(models) > 1:
+        yield Fault(("teacher", "model"), f"found {len(models)} models; this version learns from one teacher")
+    if any(model.startswith("labels:") for model in models):
+        yield Fault(
+            ("teacher", "model"),
+            "ready soft labels (labels:…) are not read by this version; expected a model",
+        )
+
+
+def _rung(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    if rung.get("model") == "bag":
+        yield Fault(
+            ("rungs", index, "model"), 'this version has no "bag"; "compact" is the family for small budgets'
+        )
+    if rung.get("max_bytes") is not None:
+        yield Fault(("rungs", index, "max_bytes"), "this version has no budget in bytes; expected max_params")

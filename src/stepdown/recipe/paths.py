@@ -1,0 +1,69 @@
+"""Paths in a recipe are relative to its file, paths on the command line to the working folder: both become absolute.
+
+A value is a path when it looks like one (starts with `.`, `/` or `~`, or ends like a data file) or when something of
+that name is in the folder; otherwise it is a hub id or a name with a meaning of its own.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from stepdown.recipe.settings import TEACHER_LAYERS
+
+DATA_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+PATH_KEYS = frozenset(
+    {
+        ("data", "source"),
+        ("data", "train"),
+        ("data", "validation"),
+        ("data", "test"),
+        ("transfer", "unlabeled"),
+        ("teacher", "model"),
+        ("rungs", "model"),
+    }
+)
+
+
+def absolute(value: object, folder: Path, key: tuple[str, ...] = ()) -> object:
+    """A copy of a recipe, or of its part at `key`, with every path absolute.
+
+    Args:
+        value: what TOML holds: tables, lists and plain values.
+        folder: what relative paths start from.
+        key: names of the tables that lead to `value`; positions in lists do not count.
+    """
+    if isinstance(value, Mapping):
+        return {name: absolute(item, folder, (*key, str(name))) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [absolute(item, folder, key) for item in value]
+    if key in PATH_KEYS and isinstance(value, str | os.PathLike):
+        return _absolute(value, folder)
+    return value
+
+
+def _absolute(value: str | os.PathLike[str], folder: Path) -> str:
+    text = os.fspath(value)
+    if isinstance(value, str) and not _is_path(value, folder):
+        return text
+    # normpath and not resolve(): a link stays the link that the user named.
+    return os.path.normpath(folder.absolute() / os.path.expanduser(text))
+
+
+def _is_path(value: str, folder: Path) -> bool:
+    if (
+        value in ("", "compact", "bag")
+        or value.startswith(("demo:", "labels:"))
+        or TEACHER_LAYERS.fullmatch(value)
+    ):
+        return False
+    if (
+        value.startswith((".", "/", "~"))
+        or Path(value).is_absolute()
+        or value.lower().endswith(DATA_SUFFIXES)
+    ):
+        return True
+    try:
+        return (folder / value).exists()
+    except OSError:  # longer than a file name may be
+        return False

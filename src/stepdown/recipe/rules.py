@@ -1,0 +1,143 @@
+"""What one key cannot say of itself: keys that need or exclude each other, and names that mean something.
+
+The rules read the recipe as it was parsed from TOML, not as the schema made it, so that they find their faults even
+where other keys are faulty. A value of a wrong type or out of range breaks no rule: the schema names it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from stepdown.recipe.faults import Fault, did_you_mean, found, nearest
+from stepdown.recipe.limits import rungs, table, words
+from stepdown.recipe.settings import TEACHER_LAYERS
+
+# Kept in step with the registry of `assets` by a test: recipes are checked before anything heavy is imported.
+BUILTIN_DATA = ("demo:movie-snippets",)
+BUILTIN_MODELS = ("demo:minilm-l6",)
+
+FAMILIES = ("compact", "bag")
+
+
+def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
+    """Faults of a recipe, as parsed from TOML, whose keys do not go together."""
+    data, transfer, teacher = table(recipe, "data"), table(recipe, "transfer"), table(recipe, "teacher")
+    if isinstance(recipe.get("data"), Mapping):
+        yield from _places(data)
+    yield from _columns(data)
+    yield from _fractions(data)
+    for key in ("source", "train"):
+        yield from _builtin(("data", key), words(data.get(key)), BUILTIN_DATA)
+    yield from _builtin(("transfer", "unlabeled"), words(transfer.get("unlabeled")), BUILTIN_DATA)
+    yield from _teacher(words(teacher.get("model")))
+    yield from _weights(table(recipe, "distill"), rungs(recipe))
+    for index, rung in enumerate(rungs(recipe)):
+        yield from _model(index, rung)
+        yield from _budget(index, rung)
+    yield from _repeats(("compare", "arms"), words(table(recipe, "compare").get("arms")))
+    yield from _repeats(("data", "label_names"), words(data.get("label_names")))
+
+
+def _places(data: Mapping[str, object]) -> Iterator[Fault]:
+    source, train = data.get("source"), data.get("train")
+    if source is None and train is None:
+        yield Fault(
+            ("data", "source"),
+            "missing; expected where the rows are (a hub id, a folder, a file, demo:movie-snippets), "
+            "or data.train for a file per split",
+        )
+    for key in ("train", "validation", "test"):
+        if source is not None and data.get(key) is not None:
+            yield Fault(
+                ("data", key),
+                "found beside data.source; expected either data.source, whose splits are found in it, "
+                "or data.train with data.validation and data.test. On the command line, --set data.source= removes it",
+            )
+
+
+def _columns(data: Mapping[str, object]) -> Iterator[Fault]:
+    for column in words(data.get("label")):
+        if column in words(data.get("text")):
+            yield Fault(("data", "label"), f"found {found(column)}, the column of the text; expected another")
+
+
+def _fractions(data: Mapping[str, object]) -> Iterator[Fault]:
+    if data.get("selection_fraction") == 0.5 and data.get("report_fraction") == 0.5:
+        yield Fault(
+            ("data", "report_fraction"), "with selection_fraction it takes all rows; expected a sum below 1"
+        )
+
+
+def _builtin(path: tuple[str | int, ...], names: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Fault]:
+    for name in names:
+        if name.startswith("demo:") and name not in known:
+            hint = did_you_mean(name, known)
+            yield Fault(path, f"found {found(name)}; expected a built-in: {', '.join(known)}.{hint}")
+
+
+def _teacher(models: tuple[str, ...]) -> Iterator[Fault]:
+    yield from _builtin(("teacher", "model"), models, BUILTIN_MODELS)
+    for model in models:
+        if model in FAMILIES or model.startswith("teacher:"):
+            yield Fault(
+                ("teacher", "model"),
+                f"found {found(model)}, which is a rung; expected a hub id, a folder or demo:…",
+            )
+
+
+def _weights(distill: Mapping[str, object], ladder: list[Mapping[str, object]]) -> Iterator[Fault]:
+    """Each rung must learn from something: soft labels, hard labels or both."""
+    says = "is 0 with hard_weight 0: nothing is left to learn from; set one of them above 0"
+    soft, hard = distill.get("soft_weight", 1.0), distill.get("hard_weight", 0.0)
+    if soft == 0 and hard == 0:
+        yield Fault(("distill", "soft_weight"), says)
+    for index, rung in enumerate(ladder):
+        own = (_or(rung.get("soft_weight"), soft), _or(rung.get("hard_weight"), hard))
+        if own == (0, 0) and (soft, hard) != (0, 0):
+            key = "soft_weight" if rung.get("soft_weight") is not None else "hard_weight"
+            yield Fault(
+                ("rungs", index, key), says if key == "soft_weight" else says.replace("hard_", "soft_")
+            )
+
+
+def _or(value: object, default: object) -> object:
+    return default if value is None else value
+
+
+def _model(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    path, model = ("rungs", index, "model"), rung.get("model")
+    if not isinstance(model, str):
+        return
+    yield from _builtin(path, (model,), BUILTIN_MODELS)
+    name = model.casefold()
+    if name.startswith("labels:"):
+        yield Fault(path, f"found {found(model)}: soft labels are a teacher, not a rung")
+    elif name.split(":")[0].strip() == "teacher" and not TEACHER_LAYERS.fullmatch(model):
+        yield Fault(
+            path, f'found {found(model)}; expected "teacher:N", N at least 1: the teacher\'s first N layers'
+        )
+    elif model not in FAMILIES and (near := nearest(model, FAMILIES, cutoff=0.75)):
+        yield Fault(
+            path, f'found {found(model)}. Did you mean "{near}"? A folder of that name is written ./{model}'
+        )
+
+
+def _budget(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    model = rung.get("model")
+    given = [key for key in ("max_params", "max_bytes") if rung.get(key) is not None]
+    if not isinstance(model, str):
+        return
+    if model in FAMILIES and not given:
+        says = f'missing; "{model}" is built to a budget, expected a number of parameters such as 250_000'
+        yield Fault(("rungs", index, "max_params"), says)
+    if model in FAMILIES and len(given) == 2:
+        yield Fault(("rungs", index, "max_params"), "found beside max_bytes; expected one budget")
+    if model not in FAMILIES and not nearest(model, FAMILIES, cutoff=0.75):
+        for key in given:
+            says = f'found {found(rung[key])}, but {found(model)} has its own size; a budget is for "compact"'
+            yield Fault(("rungs", index, key), says)
+
+
+def _repeats(path: tuple[str | int, ...], names: tuple[str, ...]) -> Iterator[Fault]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Fault(path, f"found {found(name)} {count} times; expected it once")

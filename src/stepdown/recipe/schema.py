@@ -1,0 +1,223 @@
+"""The recipe's schema: every key with its type, range and default.
+
+Each field's description completes the sentence "expected …": it is what a user reads who got the key wrong. What no
+single key can say (two keys that exclude each other, say) is in `rules`; what this version leaves out, in `limits`.
+Instances are frozen. Make one with `load` or `parse`, which check all three.
+"""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from stepdown.recipe.settings import DEFAULTS, Loss, RungSettings, kind_of, layers_of
+
+Arm = Literal["direct", "one-hop", "chain", "dense"]
+TaskName = Literal["single-label", "multi-label", "regression"]
+
+ARMS: tuple[Arm, ...] = get_args(Arm)
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
+
+# A budget below this holds no vocabulary worth the name beside the smallest network.
+LEAST_PARAMS = 5_000
+
+
+def listed(value: object) -> object:
+    """A string or a list as a tuple; anything else as it is, for the schema to refuse."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Word = Annotated[str, Field(min_length=1)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(listed)]
+
+
+def _words(default: Any, says: str) -> Any:
+    return Field(default, min_length=1, description=says)
+
+
+def _text(default: Any, says: str) -> Any:
+    return Field(default, min_length=1, description=says)
+
+
+def _whole(default: Any, least: int, why: str = "") -> Any:
+    return Field(default, ge=least, description=f"a whole number, at least {least:,}{why}")
+
+
+def _weight(default: Any) -> Any:
+    return Field(default, ge=0, allow_inf_nan=False, description="a number, 0 or above")
+
+
+def _share(default: Any) -> Any:
+    return Field(default, ge=0, lt=1, allow_inf_nan=False, description="a number from 0 to below 1")
+
+
+def _fraction(default: Any) -> Any:
+    says = "a number above 0, at most 0.5: a share of the rows"
+    return Field(default, gt=0, le=0.5, allow_inf_nan=False, description=says)
+
+
+def _learning_rate(default: Any) -> Any:
+    says = "a number above 0, at most 1, such as 1e-4"
+    return Field(default, gt=0, le=1, allow_inf_nan=False, description=says)
+
+
+def _temperature(default: Any) -> Any:
+    says = "a number above 0: 1.0 takes the teacher's probabilities as they are, 2.0 to 4.0 softens them"
+    return Field(default, gt=0, allow_inf_nan=False, description=says)
+
+
+def _clip(default: Any) -> Any:
+    says = "a number above 0: logits are cut to ± this, 6.0 cuts few"
+    return Field(default, gt=0, allow_inf_nan=False, description=says)
+
+
+def _loss(default: Any) -> Any:
+    return Field(default, description='"kl" or "mse", or leave it out: the kind of rung chooses')
+
+
+def _switch(default: Any) -> Any:
+    return Field(default, description="true or false")
+
+
+class _Spec(BaseModel):
+    # Strict: TOML has types, and `seeds = true` or `epochs = "5"` is a mistake worth showing.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataSpec(_Spec):
+    """`[data]`: where the labelled texts are, and how they are cut."""
+
+    source: str | None = _text(
+        None, "a hub id[:config], a folder, a .csv, .tsv, .jsonl or .parquet file, or demo:…"
+    )
+    train: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
+    validation: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
+    test: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
+    text: Words = _words(..., "the name of the column that holds the text")
+    label: Words | None = _words(None, "the name of the column that holds the label")
+    task: TaskName | None = Field(None, description='"single-label" (two classes or more), or leave it out')
+    label_names: Annotated[tuple[Word, ...], BeforeValidator(listed)] | None = Field(
+        None, min_length=2, description="a list of at least two names, in the order of the labels' numbers"
+    )
+    label_separator: str | None = _text(None, "the text between two labels of one cell")
+    max_length: int = _whole(128, 4, ": longer texts are cut to so many tokens")
+    selection_fraction: float = _fraction(0.1)
+    report_fraction: float = _fraction(0.1)
+
+
+class TransferSpec(_Spec):
+    """`[transfer]`: more texts for the teacher to label."""
+
+    unlabeled: Words = Field((), description="a hub id, a folder or a file of texts, or a list of them")
+    text: Words | None = _words(None, "the name of the column that holds the unlabelled text")
+    split_sentences: bool = _switch(False)
+    max_texts: int | None = _whole(None, 1, ", or leave it out for all")
+    views: int = _whole(0, 0)
+
+
+class TeacherSpec(_Spec):
+    """`[teacher]`: the model at the top, and how it is fine-tuned when it has no head for the task."""
+
+    model: Words = _words(..., "a hub id, a folder or demo:…")
+    epochs: int = _whole(3, 1)
+    learning_rate: float = _learning_rate(5e-5)
+    batch_size: int = _whole(32, 1)
+    label_map: dict[str, Word] | None = Field(
+        None,
+        min_length=1,
+        description="a table from the teacher's label names to the data's, { LABEL_0 = \"negative\" }",
+    )
+
+
+class DistillSpec(_Spec):
+    """`[distill]`: what every rung learns from its teacher, unless the rung says otherwise."""
+
+    temperature: float = _temperature(1.0)
+    soft_weight: float = _weight(1.0)
+    hard_weight: float = _weight(0.0)
+    loss: Loss | None = _loss(None)
+    clip: float = _clip(6.0)
+    class_weights: bool = _switch(False)
+
+
+class RungSpec(_Spec):
+    """One of `[[rungs]]`: a model below the teacher. None is the default of its kind, or what `[distill]` says."""
+
+    model: str = _text(..., 'a hub id, a folder, demo:…, "compact" with max_params, or "teacher:N"')
+    max_params: int | None = _whole(None, LEAST_PARAMS, ": fewer parameters hold no classifier; try 250_000")
+    max_bytes: int | None = _whole(None, 1)
+    epochs: int | None = _whole(None, 1)
+    learning_rate: float | None = _learning_rate(None)
+    batch_size: int | None = _whole(None, 1)
+    accumulate: int | None = _whole(None, 1)
+    weight_decay: float | None = _weight(None)
+    warmup: float | None = _share(None)
+    ema: float | None = Field(
+        None, ge=0, lt=1, allow_inf_nan=False, description="a number from 0 (off) to below 1, such as 0.999"
+    )
+    temperature: float | None = _temperature(None)
+    soft_weight: float | None = _weight(None)
+    hard_weight: float | None = _weight(None)
+    loss: Loss | None = _loss(None)
+    clip: float | None = _clip(None)
+    class_weights: bool | None = _switch(None)
+
+
+class CompareSpec(_Spec):
+    """`[compare]`: which ways to train the last rung are compared, over how many seeds."""
+
+    arms: Annotated[tuple[Arm, ...], BeforeValidator(listed)] = Field(
+        ARMS, min_length=1, description=f"a list of {', '.join(ARMS)}"
+    )
+    seeds: int = _whole(3, 1, "; fewer than 3 never show a difference")
+
+
+class Recipe(_Spec):
+    """A whole recipe: the data, the teacher, the rungs below it, and what is compared."""
+
+    name: str = Field(
+        ...,
+        max_length=60,
+        pattern=r"^\w[\w.-]*$",
+        description="a name for the run's folder: letters, digits, - _ . and no space, at most 60",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 4,294,967,295")
+    data: DataSpec = Field(..., description="the table [data]")
+    transfer: TransferSpec | None = Field(None, description="the table [transfer]")
+    teacher: TeacherSpec = Field(..., description="the table [teacher]")
+    distill: DistillSpec = Field(DistillSpec(), description="the table [distill]")
+    rungs: Annotated[tuple[RungSpec, ...], BeforeValidator(listed)] = Field(
+        ..., min_length=1, description="at least one table [[rungs]], with double brackets"
+    )
+    compare: CompareSpec = Field(CompareSpec(), description="the table [compare]")
+
+    def resolved_rung(self, index: int) -> RungSettings:
+        """Rung `index` (0 is the one below the teacher) with every setting filled in.
+
+        What the rung says comes first, then `[distill]`, then the default of its kind.
+
+        Raises:
+            IndexError: there is no such rung.
+        """
+        rung = self.rungs[index]
+        kind = kind_of(rung.model)
+        # Weakest first; None leaves what is there. A rung's own max_bytes is not a setting: `limits` refuses it.
+        chosen: dict[str, Any] = asdict(DEFAULTS[kind])
+        for said in (self.distill.model_dump(), rung.model_dump(exclude={"max_bytes"})):
+            chosen |= {key: value for key, value in said.items() if value is not None}
+        chosen |= {"kind": kind, "layers": layers_of(rung.model), "max_params": rung.max_params}
+        return RungSettings(**chosen | {"ema": chosen["ema"] or None})
+
+    def resolved(self) -> "Recipe":
+        """The same recipe with each rung's training spelled out, so that later defaults cannot change it."""
+        keys = DEFAULTS["huggingface"].__dataclass_fields__
+        rungs = []
+        for index, rung in enumerate(self.rungs):
+            settings = asdict(self.resolved_rung(index))
+            # Off is 0 here: TOML has no null.
+            settings["ema"] = settings["ema"] or 0.0
+            rungs.append(rung.model_copy(update={key: settings[key] for key in keys}))
+        return self.model_copy(update={"rungs": tuple(rungs)})

@@ -1,0 +1,188 @@
+"""The commented recipe that `stepdown init` writes: every key with what it means, and what it is by default."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel
+
+from stepdown.recipe.faults import literal
+from stepdown.recipe.schema import ARMS, DataSpec, DistillSpec, TeacherSpec, TransferSpec
+from stepdown.recipe.settings import DEFAULTS
+
+_WIDTH = 40  # the column where a line's comment begins
+
+# What a key means, table by table and in the order in which they are written.
+_DATA = {
+    "source": "hub id[:config] · folder · .csv .tsv .jsonl .parquet · demo:movie-snippets",
+    "train": "instead of source, when each split has a file of its own",
+    "validation": "where anything is chosen; cut from train if absent",
+    "test": "where results are told; cut from train if absent",
+    "text": "column of the text",
+    "label": "column of the label",
+    "task": "two classes or more, one label a text",
+    "label_names": "names of the labels 0, 1, …, where the data has only numbers",
+    "max_length": "longer texts are cut to so many tokens",
+    "selection_fraction": "share of train that is cut for choosing, where no split serves",
+    "report_fraction": "share of train that is cut for reporting, where no split serves",
+}
+_TRANSFER = {
+    "unlabeled": "texts of the same kind: hub id[:config][#split] · folder · file, or a list of them",
+    "text": "column of the text",
+    "split_sentences": "true labels sentence by sentence",
+    "max_texts": "takes so many of them; all if absent",
+}
+_TEACHER = {
+    "model": "hub id · folder · demo:minilm-l6",
+    "epochs": "passes over train, when it has no head for the task and is fine-tuned first",
+    "learning_rate": "of that fine-tuning",
+    "batch_size": "of that fine-tuning",
+    "label_map": "its label names → the data's, where they differ",
+}
+_DISTILL = {
+    "temperature": "for kl: 1 takes probabilities as they are, 2 to 4 softens them",
+    "soft_weight": "weight of the teacher's soft labels",
+    "hard_weight": "weight of the data's own labels",
+    "loss": "kl, or mse of centred logits; each kind of rung has its own if absent",
+    "clip": "for mse: logits are cut to ± this",
+    "class_weights": "true lets rare classes weigh more in the hard labels' part",
+}
+_TRAINING = {
+    "epochs": "passes over the transfer set",
+    "learning_rate": "at its peak, after the warm-up",
+    "batch_size": "texts in a batch",
+    "accumulate": "batches in an update of the weights",
+    "weight_decay": "AdamW's",
+    "warmup": "share of the updates over which the learning rate rises",
+    "ema": "keeps a running average of the weights; 0 keeps the last ones",
+}
+
+# Shown where a key has no default: what one would write.
+_EXAMPLES: Mapping[str, object] = {
+    "source": "reviews.csv",
+    "train": "train.csv",
+    "validation": "validation.csv",
+    "test": "test.csv",
+    "label": "label",
+    "task": "single-label",
+    "label_names": ["negative", "positive"],
+    "unlabeled": ["more-texts.csv"],
+    "text": "text",
+    "max_texts": 100_000,
+    "label_map": {"LABEL_0": "negative", "LABEL_1": "positive"},
+    "loss": "kl",
+}
+
+
+def template(
+    name: str,
+    data: Mapping[str, object],
+    *,
+    task: str = "single-label",
+    rows: int | None = None,
+    seeds: int = 3,
+    notes: Sequence[str] = (),
+) -> str:
+    """A complete recipe for somebody's data, to be read, changed and run.
+
+    Args:
+        name: of the run; characters that no name may have become `-`.
+        data: the keys of `[data]` that were found: source or train, text, label and whatever else.
+        task: what the labels make of it, for the head line.
+        rows: how many rows there are, for the head line.
+        seeds: of the comparison.
+        notes: lines for the head, in the caller's words.
+
+    Returns:
+        TOML that `parse` accepts.
+    """
+    run = run_name(name)
+    size = "" if rows is None else f", {rows:,} rows"
+    head = [
+        f"{data.get('source') or data.get('train')}: {task}{size}.",
+        *notes,
+        "Next: `stepdown check` this file, then `stepdown run` it. Paths are relative to this file. A key behind a #",
+        "shows its default, or an example where it has none.",
+    ]
+    few = "; fewer than 3 keep it short but never show a difference" if seeds < 3 else ""
+    return "\n".join(
+        [
+            *(_comment(line) for line in head),
+            "",
+            _line("name", run, f"the run's folder is runs/{run}"),
+            _line("seed", 0, "every random choice starts here"),
+            "",
+            "[data]",
+            *_table(_DATA, DataSpec, data),
+            "",
+            _line("[transfer]", None, "more texts for the teacher to label: what raises the student most", off=True),
+            *_table(_TRANSFER, TransferSpec, {}),
+            "",
+            "[teacher]",
+            *_table(_TEACHER, TeacherSpec, {"model": "demo:minilm-l6"}),
+            "",
+            _line("[distill]", None, "each rung may say otherwise"),
+            *_table(_DISTILL, DistillSpec, {"temperature": 1.0, "soft_weight": 1.0, "hard_weight": 0.0}),
+            "",
+            *_rung(1_000_000, 'or a hub id, a folder, "teacher:3" (its first 3 layers)'),
+            "",
+            *_rung(250_000, "the last rung is the student"),
+            "",
+            "[compare]",
+            "# Ways to train the student: direct from the labels, one-hop from the teacher, chain from the rung above,",
+            "# dense from the teacher and all rungs above.",
+            f"arms = {literal(ARMS)}",
+            _line("seeds", seeds, f"times that each is trained{few}"),
+            "",
+        ]
+    )
+
+
+def run_name(text: str) -> str:
+    """A text, such as a file's stem, as a name that a recipe may have."""
+    return re.sub(r"[^\w.-]+", "-", text).lstrip(".-")[:60].rstrip(".-") or "run"
+
+
+def _rung(max_params: int, says: str) -> list[str]:
+    training = {key: getattr(DEFAULTS["compact"], key) for key in _TRAINING}
+    return [
+        "[[rungs]]",
+        _line("model", "compact", says),
+        _line("max_params", max_params, "never exceeded, embeddings included"),
+        *(_line(key, training[key], says, off=True) for key, says in _TRAINING.items()),
+    ]
+
+
+def _table(
+    meanings: Mapping[str, str],
+    spec: type[BaseModel],
+    stated: Mapping[str, object],
+) -> list[str]:
+    """A line for each key: as stated, else behind a # with its default or an example."""
+    lines = []
+    for key, says in meanings.items():
+        default = spec.model_fields[key].default
+        shown = default if default or key not in _EXAMPLES else _EXAMPLES[key]
+        is_stated = stated.get(key) is not None
+        lines.append(_line(key, stated[key] if is_stated else shown, says, off=not is_stated))
+    return lines
+
+
+def _line(key: str, value: object, says: str, off: bool = False) -> str:
+    """A key, or a table's heading if the value is None, and what it means; behind a # if it is off."""
+    written = f"{'# ' if off else ''}{key}{'' if value is None else f' = {_written(value)}'}"
+    return f"{written:<{_WIDTH}} # {says}"
+
+
+def _written(value: object) -> str:
+    """As a person writes it: thousands apart, small rates as powers of ten."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:_}"
+    if isinstance(value, float) and 0 < value < 0.01:
+        digits, power = f"{value:e}".split("e")
+        return f"{float(digits):g}e{int(power)}"
+    return literal(value)
+
+
+def _comment(text: str) -> str:
+    # TOML forbids control characters in comments.
+    return "# " + "".join(character if character.isprintable() else " " for character in text)

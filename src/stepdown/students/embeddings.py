@@ -1,0 +1,116 @@
+"""Initial embeddings of a compact student, from what the teacher makes of each word alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stepdown.students import huggingface
+from stepdown.students.model import TextModel, autocast, logits
+
+# Root mean square of the first column of the initial embeddings, and the share of the columns that may hold the
+# teacher's opinion of the word alone; measured, see LOG.md.
+_SCALE = 0.5
+_OPINION_SHARE = 0.25
+_BATCH = 512
+
+
+def from_teacher(
+    teacher: TextModel, entries: Sequence[str], counts: Sequence[int], width: int, *, precision: torch.dtype
+) -> np.ndarray:
+    """Initial embeddings of words, columns ordered by importance.
+
+    First what the teacher says of the word alone (for two classes its margin), then the principal components,
+    weighted by the square root of frequency, of its input vectors and of a middle layer's states for the word alone.
+
+    Args:
+        teacher: a fine-tuned Hugging Face classifier.
+        entries: n words or pieces.
+        counts: frequency of each, n of them.
+        width: columns.
+
+    Returns:
+        float32 [n, width].
+    """
+    weights = np.sqrt(np.maximum(np.asarray(counts, np.float64), 1.0))
+    tokens = teacher.encode(entries)
+    opinion = _components(logits(teacher, tokens, precision=precision).astype(np.float64), weights)
+    classes = len(teacher.label_names)
+    opinion = opinion[:, : min(classes - 1, max(1, int(width * _OPINION_SHARE)))]
+    table, states = _vectors(teacher, entries, precision)
+    meaning = _components(np.hstack([_unit(table, weights), _unit(states, weights)]), weights)
+    columns = np.zeros((len(entries), width))
+    opinion, meaning = opinion / _rms(opinion[:, :1]), meaning / _rms(meaning[:, :1])
+    joined = np.hstack([opinion, meaning])[:, :width] * _SCALE
+    columns[:, : joined.shape[1]] = joined
+    return columns.astype(np.float32)
+
+
+def _vectors(
+    teacher: TextModel, entries: Sequence[str], precision: torch.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean input vector and mean middle-layer state of each entry's own pieces, each float64 [n, hidden]."""
+    encoder = huggingface.encoder(teacher)
+    table = encoder.get_input_embeddings().weight.detach()  # type: ignore[operator]
+    special = torch.from_numpy(np.unique(teacher.encode([""]).ids)).long()
+    device = table.device
+    blocks = huggingface.layers(teacher)
+    seen: list[Tensor] = []
+    # A hook rather than `output_hidden_states`: it reads one layer and keeps one layer.
+    hook = blocks[(len(blocks) - 1) // 2].register_forward_hook(
+        lambda module, given, result: seen.append(result[0] if isinstance(result, tuple) else result)
+    )
+    inputs = np.zeros((len(entries), table.shape[1]))
+    states = np.zeros((len(entries), table.shape[1]))
+    tokens = teacher.encode(entries)
+    order = np.argsort(tokens.lengths, kind="stable")
+    was_training = teacher.network.training
+    teacher.network.eval()
+    with torch.inference_mode(), autocast(device, precision):
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            padded, lengths = (torch.from_numpy(part) for part in tokens.pad(rows, teacher.tokenizer.pad_id))
+            inside = torch.arange(padded.shape[1]) < lengths[:, None]
+            own = inside & ~torch.isin(padded, special)
+            own = torch.where(
+                own.any(1, keepdim=True), own, inside
+            )  # only special pieces: better than nothing
+            seen.clear()
+            encoder(input_ids=padded.to(device), attention_mask=inside.long().to(device))
+            share = (own / own.sum(1, keepdim=True)).unsqueeze(-1).to(device)
+            inputs[rows] = (table[padded.to(device)] * share).sum(1).float().cpu().numpy()
+            states[rows] = (seen[0].float() * share).sum(1).cpu().numpy()
+    hook.remove()
+    teacher.network.train(was_training)
+    return inputs, states
+
+
+def _components(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Values in their principal components, by falling variance; the sign makes each column's largest entry positive.
+
+    Args:
+        values: [n, columns].
+        weights: of each row, [n].
+    """
+    share = (weights / weights.sum())[:, None]
+    centred = values - (values * share).sum(0)
+    _, directions = np.linalg.eigh((centred * share).T @ centred)
+    projected = centred @ directions[:, ::-1]
+    extreme = projected[np.abs(projected).argmax(0), np.arange(projected.shape[1])]
+    result: np.ndarray = projected * np.where(extreme < 0, -1.0, 1.0)
+    return result
+
+
+def _unit(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Values scaled so that their weighted total variance is 1."""
+    share = (weights / weights.sum())[:, None]
+    centred = values - (values * share).sum(0)
+    result: np.ndarray = values / max(float(np.sqrt((centred**2 * share).sum())), 1e-12)
+    return result
+
+
+def _rms(values: np.ndarray) -> float:
+    return max(float(np.sqrt((values**2).mean())), 1e-12)

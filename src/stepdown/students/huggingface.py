@@ -1,0 +1,217 @@
+"""Hugging Face sequence classifiers, from a folder in their true layout, and copies of a teacher's first layers."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stepdown import tokens
+from stepdown.errors import ModelError
+from stepdown.students.model import TextModel
+
+
+class HuggingFaceNetwork(nn.Module):
+    """A Hugging Face sequence classifier behind the one signature that all students have."""
+
+    def __init__(self, classifier: Any) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Logits [batch, classes] of ids [batch, length] of which each text's first `lengths` count."""
+        mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
+        logits: Tensor = self.classifier(input_ids=ids, attention_mask=mask).logits
+        return logits
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model as found on disk.
+
+    Attributes:
+        model: ready to train or ask.
+        has_head: whether the checkpoint held a trained classification head for its own labels.
+        notes: what was found beside or instead of what the classifier needs, in plain lines.
+    """
+
+    model: TextModel
+    has_head: bool
+    notes: tuple[str, ...]
+
+
+def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: int, seed: int = 0) -> Loaded:
+    """Read a classifier from a folder with config.json, weights and tokenizer.
+
+    Args:
+        folder: in Hugging Face layout. Only code that ships with transformers runs, never code from the folder.
+        label_names: the data's labels, for a head that is to be trained; None takes the checkpoint's own head.
+        max_length: most ids of a text; lowered to what the model's positions can take.
+        seed: of a head that is not in the checkpoint.
+
+    Raises:
+        ModelError: no readable model in the folder, in the user's words.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    try:
+        with _quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            architectures = getattr(config, "architectures", None) or []
+            own_head = any(str(name).endswith("ForSequenceClassification") for name in architectures)
+            if label_names is not None and not (own_head and config.num_labels == len(label_names)):
+                config.num_labels = len(label_names)
+            if label_names is not None:
+                config.id2label = dict(enumerate(label_names))
+                config.label2id = {name: index for index, name in enumerate(label_names)}
+            with torch.random.fork_rng(devices=()):
+                torch.manual_seed(seed)
+                classifier, info = AutoModelForSequenceClassification.from_pretrained(
+                    folder,
+                    config=config,
+                    dtype=torch.float32,
+                    trust_remote_code=False,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=label_names is not None,
+                )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelError(
+            f"The model in {folder} could not be read as a text classifier: {_first_line(error)}. "
+            "Expected a folder with config.json, weights (model.safetensors) and a tokenizer of an architecture "
+            "that transformers ships."
+        ) from error
+    missing = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+    unexpected = sorted(info["unexpected_keys"])
+    tokenizer = tokens.from_huggingface(folder)
+    positions = getattr(config, "max_position_embeddings", None)
+    if isinstance(positions, int) and positions > 0:
+        # RoBERTa's family numbers positions from pad_token_id + 1 on.
+        offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
+        max_length = min(max_length, positions - offset)
+    names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
+    model = TextModel(
+        HuggingFaceNetwork(classifier), tokenizer, names, max_length, "huggingface", describe(classifier)
+    )
+    notes = []
+    if unexpected:
+        notes.append(f"{len(unexpected)} weights of {folder.name} belong to another head and were left out")
+    if missing:
+        notes.append(
+            f"{len(missing)} weights are not in {folder.name} and start at random: {', '.join(missing[:4])}"
+        )
+    return Loaded(model, own_head and not missing, tuple(notes))
+
+
+_OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})
+
+
+def first_layers(teacher: TextModel, count: int) -> TextModel:
+    """A copy of a teacher that keeps its embeddings, its first `count` layers, and its head.
+
+    Sun et al. (2019), "Patient Knowledge Distillation", section 4: the first layers are a strong start for a student.
+
+    Raises:
+        ModelError: the teacher is no layered transformer, or has no more than `count` layers.
+    """
+    if not isinstance(teacher.network, HuggingFaceNetwork):
+        raise ModelError(
+            f"teacher:{count} copies layers of a Hugging Face model; this teacher is a {teacher.kind} one"
+        )
+    classifier = copy.deepcopy(teacher.network.classifier)
+    name, found = _layers(classifier)
+    if not 0 < count < len(found):
+        raise ModelError(
+            f"teacher:{count} keeps {count} layers, but the teacher has {len(found)}. "
+            f"Choose a number from 1 to {len(found) - 1}."
+        )
+    above, _, last = name.rpartition(".")
+    setattr(classifier.get_submodule(above), last, found[:count])
+    for key in ("num_hidden_layers", "n_layers"):
+        if hasattr(classifier.config, key):
+            setattr(classifier.config, key, count)
+    network = HuggingFaceNetwork(classifier)
+    return TextModel(
+        network,
+        teacher.tokenizer,
+        teacher.label_names,
+        teacher.max_length,
+        "huggingface",
+        describe(classifier),
+    )
+
+
+def layers(model: TextModel) -> nn.ModuleList:
+    """The transformer's layers."""
+    assert isinstance(model.network, HuggingFaceNetwork)
+    return _layers(model.network.classifier)[1]
+
+
+def _layers(classifier: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Dotted name and list of the transformer's layers: the longest list of modules of one class."""
+    lists = [
+        (name, module)
+        for name, module in classifier.named_modules()
+        if isinstance(module, nn.ModuleList) and len({type(child) for child in module}) == 1
+    ]
+    if not lists:
+        raise ModelError("teacher:N copies a transformer's layers, but this teacher holds no list of layers")
+    return max(lists, key=lambda item: len(item[1]))
+
+
+def encoder(model: TextModel) -> nn.Module:
+    """The network below the head."""
+    assert isinstance(model.network, HuggingFaceNetwork)
+    base: nn.Module = model.network.classifier.base_model
+    return base
+
+
+def save(model: TextModel, folder: Path) -> None:
+    """Write a folder that `AutoModelForSequenceClassification` and `AutoTokenizer` load, weights as safetensors."""
+    assert isinstance(model.network, HuggingFaceNetwork)
+    classifier = model.network.classifier
+    classifier.config.id2label = dict(enumerate(model.label_names))
+    classifier.config.label2id = {name: index for index, name in enumerate(model.label_names)}
+    with _quiet():
+        classifier.save_pretrained(folder)
+    model.tokenizer.save(folder)
+    # What transformers needs to choose the tokenizer's class and where it cuts.
+    settings = folder / "tokenizer_config.json"
+    known = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    known.setdefault("model_max_length", model.max_length)
+    settings.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def describe(classifier: Any) -> str:
+    """What a transformer is, in a few words for people."""
+    config = classifier.config
+    found = _layers(classifier)[1]
+    width = getattr(config, "hidden_size", None) or getattr(config, "dim", None)
+    return f"{config.model_type}, {len(found)} layers" + (f", {width} wide" if width else "")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars and tables of keys: what matters in them is told in our own words."""
+    from transformers.utils import logging as hf_logging
+
+    level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity(logging.CRITICAL)
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bars:
+            hf_logging.enable_progress_bar()

@@ -1,0 +1,123 @@
+"""What every model of a ladder is to the rest of the package: a network, its tokenizer and its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from stepdown.tokens import Tokenizer, Tokens
+
+Kind = Literal["compact", "huggingface"]
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A text classifier that can be trained, saved and asked.
+
+    Attributes:
+        network: `forward(ids [batch, length] int64, lengths [batch] int64)` gives logits [batch, classes]; padding
+            never changes a text's logits beyond rounding.
+        tokenizer: its own: every model reads the text itself, never another model's ids.
+        label_names: in the order of the logits.
+        max_length: most ids of a text; what is beyond is cut.
+        kind: how it is saved and exported.
+        description: what it is, in a few words for people.
+    """
+
+    network: nn.Module
+    tokenizer: Tokenizer
+    label_names: tuple[str, ...]
+    max_length: int
+    kind: Kind
+    description: str
+
+    @property
+    def parameters(self) -> int:
+        """All trained numbers, embeddings included; shared ones count once."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def encode(self, texts: Sequence[str]) -> Tokens:
+        """The texts as this model reads them."""
+        return self.tokenizer.encode(texts, self.max_length)
+
+
+# Ids of one batch when asking: large enough to keep the processor busy, small enough for any memory.
+_TOKENS_PER_BATCH = 8192
+
+
+def logits(model: TextModel, tokens: Tokens, *, precision: torch.dtype = torch.float32) -> np.ndarray:
+    """What a model says of texts, in their order.
+
+    Batches hold texts of nearly equal length, at most 8,192 ids together, so that padding costs little.
+
+    Args:
+        model: asked in evaluation mode; the mode that it was in is restored.
+        tokens: texts as `model.encode` gives them, n of them.
+        precision: `torch.bfloat16` runs the network under autocast.
+
+    Returns:
+        float32, shape [n, classes].
+    """
+    network = model.network
+    device = next(network.parameters()).device
+    was_training = network.training
+    network.eval()
+    lengths = tokens.lengths
+    order = np.argsort(lengths, kind="stable")
+    result = np.zeros((len(tokens), len(model.label_names)), np.float32)
+    try:
+        with torch.inference_mode(), autocast(device, precision):
+            for batch in _batches(order, lengths):
+                ids, sizes = tokens.pad(batch, model.tokenizer.pad_id)
+                said = network(torch.from_numpy(ids).to(device), torch.from_numpy(sizes).to(device))
+                result[batch] = said.float().cpu().numpy()
+    finally:
+        network.train(was_training)
+    return result
+
+
+def _batches(order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """Cuts texts, sorted by length, into batches of at most `_TOKENS_PER_BATCH` ids after padding."""
+    batches, start = [], 0
+    for end in range(1, len(order) + 1):
+        # Sorted, so the next text would be the longest of its batch.
+        if end == len(order) or (end + 1 - start) * int(lengths[order[end]]) > _TOKENS_PER_BATCH:
+            batches.append(order[start:end])
+            start = end
+    return batches
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """Autocast to `precision`, off for float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
+
+
+def fast_precision(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes it natively, else float32.
+
+    It goes by what the processor can do, not by a timing, so that a resumed run decides as it did before. Measured:
+    2.7 times faster in training and 2.9 times in inference for a 6-layer, 384-wide encoder with AVX512-BF16, 4 to 5
+    times with AMX (LOG.md).
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device.type == "cpu" and {"amx_bf16", "avx512_bf16"} & _processor_flags():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _processor_flags() -> frozenset[str]:
+    """What the processor can do, as the Linux kernel tells it; empty elsewhere, where float32 is the safe choice."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("flags"):
+                    return frozenset(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return frozenset()

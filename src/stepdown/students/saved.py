@@ -1,0 +1,75 @@
+"""Models on disk: how a cell of a run keeps its model, and how it comes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from stepdown import tokens
+from stepdown.errors import ModelError
+from stepdown.students import huggingface
+from stepdown.students.compact import CompactNetwork, CompactShape
+from stepdown.students.model import TextModel
+
+_COMPACT = "compact.json"
+_WEIGHTS = "model.safetensors"
+
+
+def save(model: TextModel, folder: Path) -> None:
+    """Write a model into an existing folder; a Hugging Face model in its true layout."""
+    if model.kind == "huggingface":
+        huggingface.save(model, folder)
+        return
+    assert isinstance(model.network, CompactNetwork)
+    shape = model.network.shape
+    about = {
+        "kind": "compact",
+        "tiers": [list(tier) for tier in shape.tiers],
+        "width": shape.width,
+        "hidden": shape.hidden,
+        "label_names": list(model.label_names),
+        "max_length": model.max_length,
+    }
+    (folder / _COMPACT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_file(model.network.state_dict(), folder / _WEIGHTS)
+    model.tokenizer.save(folder)
+
+
+def load(folder: Path, *, max_length: int | None = None) -> TextModel:
+    """Read a model that `save` wrote, or a Hugging Face classifier with a head of its own.
+
+    Raises:
+        ModelError: the folder holds no such model, or it has no trained head.
+    """
+    if not (folder / _COMPACT).exists():
+        found = huggingface.load(folder, max_length=max_length or 512)
+        if not found.has_head:
+            raise ModelError(
+                f"The model in {folder} has no trained classification head, so it cannot classify yet. "
+                "Fine-tune it first: name it as the teacher of a recipe and `stepdown run` does that."
+            )
+        return found.model
+    about = json.loads((folder / _COMPACT).read_text(encoding="utf-8"))
+    shape = CompactShape(
+        tuple((rows, columns) for rows, columns in about["tiers"]),
+        about["width"],
+        about["hidden"],
+        len(about["label_names"]),
+    )
+    network = CompactNetwork(shape)
+    network.load_state_dict(load_file(folder / _WEIGHTS))
+    return TextModel(
+        network.eval(),
+        tokens.load(folder),
+        tuple(about["label_names"]),
+        about["max_length"],
+        "compact",
+        shape.describe(),
+    )
+
+
+def size(folder: Path) -> int:
+    """Bytes of a saved model, tokenizer included, without what a run keeps beside it."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

@@ -1,0 +1,92 @@
+"""Chooses the words of a compact student from the task's own texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from stepdown.tokens.words import Words
+
+# Pieces that spell words outside the vocabulary: at most this many, and at most this share of it.
+_MOST_PIECES = 1000
+_PIECE_SHARE = 0.1
+
+
+def count_words(texts: Iterable[str]) -> Counter[str]:
+    """How often each word occurs, words as the `words` tokenizer splits them."""
+    splitter = Words(())
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(splitter.words(text))
+    return counts
+
+
+def rank(task: Counter[str], transfer: Counter[str]) -> list[str]:
+    """All words, most useful first: half by their share in the task's texts, half by that in transfer texts.
+
+    Ties go by spelling, so that the order never depends on the order of the texts.
+    """
+    task_total, transfer_total = max(1, task.total()), max(1, transfer.total())
+    score = {
+        word: task[word] / task_total + transfer[word] / transfer_total
+        for word in task.keys() | transfer.keys()
+    }
+    return sorted(score, key=lambda word: (-score[word], word))
+
+
+def choose(ranked: Sequence[str], counts: Counter[str], size: int) -> Words:
+    """A vocabulary of at most `size` ids: the first of the ranked words, and pieces that spell the others.
+
+    The pieces are the single characters of all words and the commonest merges of the words left out (byte-pair
+    encoding, Sennrich et al. 2016, over characters), so that no text of the task's scripts is unreadable. They are
+    ranked by frequency among the words, since a tier's width follows the rank.
+
+    Args:
+        ranked: words, most useful first.
+        counts: frequency of each word, task and transfer together.
+        size: most ids, pad and unknown included.
+    """
+    room = size - 2
+    piece_room = max(0, min(_MOST_PIECES, int(room * _PIECE_SHARE)))
+    kept = list(ranked[: max(0, room - piece_room)])
+    # Frequency of each entry stands in for its rank: a piece's is what it is used for among the words left out.
+    pieces = _pieces(ranked[len(kept) :], counts, piece_room, set(kept), ranked)
+    entries = kept + list(pieces)
+    position = {word: counts[word] for word in kept} | pieces
+    entries.sort(key=lambda entry: (-position[entry], entry))
+    return Words(tuple(entries))
+
+
+def _pieces(
+    left_out: Sequence[str], counts: Counter[str], room: int, taken: set[str], all_words: Sequence[str]
+) -> dict[str, int]:
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    characters: Counter[str] = Counter()
+    for word in all_words:
+        for character in word:
+            characters[character] += 1
+    chosen = [
+        c for c, _ in sorted(characters.items(), key=lambda item: (-item[1], item[0])) if c not in taken
+    ]
+    chosen = chosen[:room]
+    if left_out and len(chosen) < room:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        trainer = trainers.BpeTrainer(
+            vocab_size=room + len(characters), show_progress=False, initial_alphabet=sorted(characters)
+        )
+        tokenizer.train_from_iterator(
+            (" ".join([word] * min(counts[word], 50)) for word in left_out), trainer
+        )
+        merges = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+        fresh = [piece for piece, _ in merges if piece not in taken and piece not in set(chosen)]
+        chosen += fresh[: room - len(chosen)]
+    # How often the left-out words would use each piece.
+    use: Counter[str] = Counter()
+    spelling = Words(tuple(chosen))
+    for word in left_out:
+        for index in spelling.encode([word], 64).ids.tolist():
+            if index >= 2:
+                use[spelling.entries[index - 2]] += counts[word]
+    return {piece: use[piece] for piece in chosen}

@@ -1,0 +1,243 @@
+"""The `words` tokenizer: whole words first, then pieces of the same list. docs/bundle.md specifies it."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from stepdown.errors import BundleError, InputError
+from stepdown.tokens.flat import SHORT_TEXT, Frame, Memo, Tokens, chunks, encode_chunks, pack
+
+FILE = "words.json"
+PAD, UNKNOWN = 0, 1
+_UNKNOWN = pack([UNKNOWN])
+_FIRST = 2  # the id of entry 0
+
+# What is read by itself: a run without white space, in parts of 1,000 characters should it be longer.
+_CHUNK = re.compile(r"\S{1,1000}")
+
+# Typographic signs and the plain ones that stand for them.
+_PLAIN = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc`", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"')
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-")
+    | dict.fromkeys("\u2014\u2015", "--")
+)
+# How treebank-style text writes brackets, quotes and slashes.
+_TREEBANK = re.compile(r"-([lr][rsc])b-|''|\\([/*])", re.IGNORECASE)
+_BRACKETS = {"lr": "(", "rr": ")", "ls": "[", "rs": "]", "lc": "{", "rc": "}"}
+
+# The split sees the kind of a non-ASCII character, not the character: see `_kinds`.
+_LETTER, _IDEOGRAPH = "\x02", "\x01"
+_IDEOGRAPHS = (("\u3400", "\u4dbf"), ("\u4e00", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"))
+_W = "[a-z0-9\x02]"
+_WORD = re.compile(
+    rf"""
+      n't(?!{_W})                      # do n't, where the verb is cut off already
+    | can(?=not(?!{_W}))               # cannot, which treebanks write as two words
+    | '(?:s|m|d|re|ve|ll)(?!{_W})      # it's, I'm, he'd, you're, we've, she'll
+    | {_W}+(?!{_W}|'t(?!{_W}))         # letters, digits and the marks on them
+    | {_W}+(?=n't(?!{_W}))             # the verb of don't
+    | {_W}+                            # what is left: the a of a't
+    | \x01                             # an ideograph
+    | ([^\sa-z0-9\x01\x02])\1*         # any other sign, with its repeats: ... or !!! or --
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+# A sign repeated more often means what it means three times.
+_MOST_REPEATS = 3
+
+
+class Words:
+    """Words and word pieces of one list, longest match first.
+
+    Ids are 0 for padding, 1 for what no entry can spell, and 2 onwards for the entries in order. Ordinary and
+    treebank-style text ("don't", "do n't") give the same words.
+    """
+
+    kind = "words"
+    pad_id = PAD
+
+    def __init__(self, entries: Sequence[str], lowercase: bool = True) -> None:
+        """Build it from a list.
+
+        Args:
+            entries: words and pieces, each once, in the order of their ids.
+            lowercase: read texts in lower case; entries should then be so too.
+
+        Raises:
+            InputError: an entry is empty, comes twice, or cannot be written as UTF-8.
+        """
+        self.entries = tuple(entries)
+        self.lowercase = lowercase
+        self._ids = {entry: pack([number]) for number, entry in enumerate(self.entries, _FIRST)}
+        _check(self.entries, self._ids)
+        # Longest entry by first character: where no entry starts, there is nothing to try.
+        self._reach: dict[str, int] = {}
+        for entry in self.entries:
+            self._reach[entry[0]] = max(self._reach.get(entry[0], 0), len(entry))
+        self._words = Memo(self._split)
+        self._bytes = Memo(self._encode)
+
+    @property
+    def vocab_size(self) -> int:
+        """All ids are below it: the entries and the two reserved ids."""
+        return len(self.entries) + _FIRST
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text, normalised, whether or not they are entries."""
+        found = text.split() if len(text) <= SHORT_TEXT else chunks(text, _CHUNK)
+        return list(chain.from_iterable(map(self._words.__getitem__, found)))
+
+    def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
+        """The texts as ids, at most `max_length` each; a text without any word is one unknown id."""
+        return encode_chunks(texts, self._bytes, _CHUNK, Frame(empty=_UNKNOWN), max_length)
+
+    def save(self, folder: Path) -> None:
+        """Write `words.json` into an existing folder."""
+        about = {"kind": self.kind, "version": 1, "lowercase": self.lowercase, "entries": list(self.entries)}
+        text = json.dumps(about, ensure_ascii=False, separators=(",", ":")) + "\n"
+        (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Words:
+        """Read the `words.json` of a folder.
+
+        Raises:
+            BundleError: the file is not there or is no such file.
+        """
+        try:
+            return cls.parse((folder / FILE).read_bytes(), str(folder / FILE))
+        except OSError as error:
+            raise BundleError(
+                f"{folder / FILE} cannot be read: {error.strerror}. It holds the tokenizer."
+            ) from error
+
+    @classmethod
+    def parse(cls, content: bytes, source: str = FILE) -> Words:
+        """Read the content of a `words.json`; `source` names it in errors.
+
+        Raises:
+            BundleError: it is no such file.
+        """
+        try:
+            about = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"{source} is not JSON: {error}. Export the bundle again.") from error
+        if not isinstance(about, dict) or about.get("kind") != cls.kind or about.get("version") != 1:
+            raise BundleError(
+                f'{source} is no words tokenizer that is known here: expected kind "words", version 1. '
+                "A newer stepdown may read it."
+            )
+        entries, lowercase = about.get("entries"), about.get("lowercase")
+        if not isinstance(lowercase, bool) or not isinstance(entries, list):
+            raise BundleError(f'{source}: expected "lowercase" true or false and "entries" a list of words.')
+        if not all(isinstance(entry, str) for entry in entries):
+            raise BundleError(f"{source}: every entry must be a string. Export the bundle again.")
+        try:
+            return cls(entries, lowercase)
+        except InputError as error:
+            raise BundleError(f"{source}: {error}") from error
+
+    def spec(self) -> dict[str, Any]:
+        """Kind, files and normalisation, as `bundle.json` tells them."""
+        normalisation = {"unicode": "NFKC", "lowercase": self.lowercase, "strip_accents": False}
+        return {"kind": self.kind, "files": [FILE], "normalisation": normalisation}
+
+    def _encode(self, chunk: str) -> bytes:
+        return b"".join([self._ids.get(word) or self._spell(word) for word in self._split(chunk)])
+
+    def _spell(self, word: str) -> bytes:
+        """The longest entry that starts here, again and again; one unknown id for a run that none starts."""
+        found: list[bytes] = []
+        start, known = 0, True
+        while start < len(word):
+            reach = min(self._reach.get(word[start], 0), len(word) - start)
+            for size in range(reach, 0, -1):
+                piece = self._ids.get(word[start : start + size])
+                if piece is not None:
+                    found.append(piece)
+                    start, known = start + size, True
+                    break
+            else:
+                if known:
+                    found.append(_UNKNOWN)
+                start, known = start + 1, False
+        return b"".join(found)
+
+    def _split(self, chunk: str) -> tuple[str, ...]:
+        """The words of a chunk without white space (or of one part of it)."""
+        text = _normalise(chunk)
+        if self.lowercase:
+            text = text.lower()
+        if text.isascii() and text.isalnum() and text.lower() != "cannot":
+            return (text,)  # what the pattern says too, sooner
+        kinds = text if text.isascii() else _kinds(text)
+        found = []
+        for match in _WORD.finditer(kinds):
+            start, end = match.span()
+            if match.group(1) is not None:
+                end = min(end, start + _MOST_REPEATS)
+            found.append(text[start:end])
+        return tuple(found)
+
+
+def _normalise(chunk: str) -> str:
+    if not (chunk.isascii() and chunk.isprintable()):
+        chunk = unicodedata.normalize("NFKC", chunk.translate(_PLAIN))
+        chunk = "".join(map(_kept, chunk))
+    elif chunk.isalnum():
+        return chunk
+    elif "`" in chunk:
+        chunk = chunk.replace("`", "'")
+    return _TREEBANK.sub(_plain_treebank, chunk)
+
+
+def _plain_treebank(match: re.Match[str]) -> str:
+    bracket, escaped = match.groups()
+    if bracket:
+        return _BRACKETS[bracket.lower()]
+    return escaped or '"'
+
+
+def _kept(character: str) -> str:
+    """The character; nothing for invisible ones; U+FFFD for half of a surrogate pair."""
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    # U+FE00 to U+FE0F choose between a black-and-white and a coloured form of the sign before them.
+    return "" if category in {"Cc", "Cf"} or "\ufe00" <= character <= "\ufe0f" else character
+
+
+def _kinds(text: str) -> str:
+    """The text with every non-ASCII letter, mark or digit as U+0002 and every ideograph as U+0001.
+
+    Of the same length, so that what is found in it can be cut from the text. It keeps the pattern
+    free of tables of Unicode, and so the same in every language that has a pattern matcher.
+    """
+    return "".join(c if c.isascii() else _kind(c) for c in text)
+
+
+def _kind(character: str) -> str:
+    if any(first <= character <= last for first, last in _IDEOGRAPHS):
+        return _IDEOGRAPH
+    return _LETTER if unicodedata.category(character)[0] in "LMN" else character
+
+
+def _check(entries: tuple[str, ...], ids: dict[str, bytes]) -> None:
+    if "" in ids:
+        raise InputError("A vocabulary has an empty entry. Leave it out: every entry must match something.")
+    if len(ids) != len(entries):
+        twice = next(entry for number, entry in enumerate(entries, _FIRST) if ids[entry] != pack([number]))
+        raise InputError(f"A vocabulary has {twice!r} twice. Every entry has one id: keep the first.")
+    try:
+        "".join(entries).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"A vocabulary has an entry that is not valid Unicode text: {error.reason}."
+        ) from error

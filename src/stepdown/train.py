@@ -1,0 +1,257 @@
+"""The one training loop: for the teacher, for the direct baseline and for every rung.
+
+It yields events; whoever calls it saves, logs, draws, or stops. A direct baseline is a rung without soft targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from stepdown import losses
+from stepdown.students.model import TextModel, autocast
+from stepdown.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised: `soft_weight` times the soft loss plus `hard_weight` times cross-entropy.
+
+    Attributes:
+        loss: the soft loss: `kl` at `temperature`, or `mse` of margins clipped to ±`clip`.
+        class_weights: weights of the hard loss by class, or None.
+    """
+
+    soft_weight: float
+    hard_weight: float
+    loss: Literal["kl", "mse"] = "kl"
+    temperature: float = 1.0
+    clip: float = 6.0
+    class_weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the weights move.
+
+    Attributes:
+        epochs: passes over the examples.
+        batch_size: examples of one update, over all processes and passes of it.
+        learning_rate: peak of AdamW (Loshchilov and Hutter 2019).
+        accumulate: in how many passes an update's examples are worked through; saves memory, changes no result.
+        weight_decay: decoupled, on matrices only.
+        warmup: share of the updates over which the rate rises; a half-cosine down to 0 follows.
+        clip_norm: largest gradient norm.
+        ema: decay of the running average of weights that the trained model gets, None to keep the last weights.
+        seed: of the order of examples and of dropout.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    accumulate: int = 1
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip_norm: float = 1.0
+    ema: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts as the student reads them, with what is known of them.
+
+    Attributes:
+        tokens: n texts.
+        labels: int64 [n], −1 where there is none.
+        targets: float32 [teachers, n, classes], logits of each teacher; zero teachers for hard labels only.
+    """
+
+    tokens: Tokens
+    labels: np.ndarray
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update is done: `done` of `total`, its mean loss per example, ids read in it."""
+
+    done: int
+    total: int
+    loss: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the examples is done: `done` of `total`, its mean loss. The model may be looked at now."""
+
+    done: int
+    total: int
+    loss: float
+
+
+Event = Step | Epoch
+
+# Texts are sorted by length within a window of this many batches: enough for nearly equal lengths in a batch, few
+# enough that each pass mixes them anew.
+_WINDOW = 50
+
+
+def fit(
+    model: TextModel,
+    examples: Examples,
+    objective: Objective,
+    schedule: Schedule,
+    *,
+    accelerator: Accelerator,
+    precision: torch.dtype = torch.float32,
+) -> Iterator[Event]:
+    """Train a model in place, yielding events.
+
+    At an `Epoch` event the model holds the weights that it would have if training stopped there (the averaged ones
+    with `ema`). Deterministic for a seed on one machine, whatever the caller does with the events. The model is left
+    in evaluation mode.
+    """
+    network = model.network
+    device = accelerator.device
+    network.to(device).train()
+    # Only what is wrapped is trained through: with one process `prepare` gives the network itself back.
+    wrapped = accelerator.prepare_model(network) if accelerator.num_processes > 1 else network
+    optimizer = torch.optim.AdamW(
+        _decay_groups(network, schedule.weight_decay),
+        lr=schedule.learning_rate,
+        fused=device.type in ("cpu", "cuda"),
+    )
+    count = len(examples.tokens)
+    per_epoch = -(-count // schedule.batch_size)
+    total = per_epoch * schedule.epochs
+    average = _Average(network, schedule.ema) if schedule.ema is not None else None
+    weights = None
+    if objective.class_weights is not None:
+        weights = torch.tensor(objective.class_weights, device=device)
+    shuffler = np.random.default_rng(schedule.seed)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else ()):
+        torch.manual_seed(schedule.seed + accelerator.process_index)
+        done = 0
+        for epoch in range(schedule.epochs):
+            epoch_loss = 0.0
+            for batch in _epoch_batches(examples.tokens.lengths, schedule.batch_size, shuffler):
+                for group in optimizer.param_groups:
+                    group["lr"] = schedule.learning_rate * _rate(done, total, schedule.warmup)
+                loss = 0.0
+                for part in np.array_split(batch, schedule.accumulate):
+                    mine = part[accelerator.process_index :: accelerator.num_processes]
+                    if (
+                        len(mine) == 0
+                    ):  # every process takes part in every backward pass; this one with weight 0
+                        mine, share = part[:1] if len(part) else batch[:1], 0.0
+                    else:
+                        share = accelerator.num_processes / len(batch)
+                    with autocast(device, precision):
+                        said = _forward(wrapped, model, examples.tokens, mine, device)
+                    per_example = _loss(said.float(), examples, mine, objective, weights)
+                    part_loss = per_example.sum() * share
+                    part_loss.backward()
+                    loss += float(part_loss.detach())
+                torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.clip_norm)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                done += 1
+                if average is not None:
+                    average.update(done)
+                epoch_loss += loss / per_epoch
+                yield Step(done, total, loss, int(examples.tokens.lengths[batch].sum()))
+            if average is not None:
+                average.swap()
+            network.eval()
+            state = torch.get_rng_state()
+            yield Epoch(epoch + 1, schedule.epochs, epoch_loss)
+            torch.set_rng_state(state)
+            if epoch + 1 < schedule.epochs:
+                network.train()
+                if average is not None:
+                    average.swap()
+
+
+def _forward(
+    wrapped: nn.Module, model: TextModel, tokens: Tokens, rows: np.ndarray, device: torch.device
+) -> Tensor:
+    ids, lengths = tokens.pad(rows, model.tokenizer.pad_id)
+    said: Tensor = wrapped(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device))
+    return said
+
+
+def _loss(
+    said: Tensor, examples: Examples, rows: np.ndarray, objective: Objective, weights: Tensor | None
+) -> Tensor:
+    """Loss of each example, shape [batch]; several teachers count by their mean."""
+    loss = said.new_zeros(len(rows))
+    if objective.hard_weight:
+        labels = torch.from_numpy(examples.labels[rows]).to(said.device)
+        loss = loss + objective.hard_weight * losses.cross_entropy(said, labels, weights)
+    if objective.soft_weight:
+        for targets in examples.targets:
+            teacher = torch.from_numpy(targets[rows]).to(said.device)
+            soft = (
+                losses.kl(said, teacher, objective.temperature)
+                if objective.loss == "kl"
+                else losses.mse(said, teacher, objective.clip)
+            )
+            loss = loss + objective.soft_weight / len(examples.targets) * soft
+    return loss
+
+
+def _epoch_batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> list[np.ndarray]:
+    """All rows once, in batches of nearly equal lengths, in random order."""
+    order = shuffler.permutation(len(lengths))
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), size * _WINDOW):
+        window = order[start : start + size * _WINDOW]
+        window = window[np.argsort(lengths[window], kind="stable")]
+        batches += [window[at : at + size] for at in range(0, len(window), size)]
+    return [batches[index] for index in shuffler.permutation(len(batches))]
+
+
+def _rate(done: int, total: int, warmup: float) -> float:
+    """Share of the peak learning rate for update number `done`: linear warm-up, then half a cosine."""
+    rising = max(1, int(total * warmup))
+    if done < rising:
+        return (done + 1) / rising
+    return 0.5 * (1 + float(np.cos(np.pi * (done - rising) / max(1, total - rising))))
+
+
+def _decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Weight decay for matrices; none for biases and normalisation."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class _Average:
+    """Exponential moving average of weights; early on the decay is smaller, so that the start is forgotten."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self._weights = [p for p in network.parameters() if p.requires_grad]
+        self._mean = [p.detach().clone() for p in self._weights]
+        self._decay = decay
+
+    def update(self, done: int) -> None:
+        with torch.no_grad():
+            torch._foreach_lerp_(self._mean, self._weights, 1 - min(self._decay, (1 + done) / (10 + done)))
+
+    def swap(self) -> None:
+        """Exchange the network's weights and their average."""
+        with torch.no_grad():
+            for weight, mean in zip(self._weights, self._mean, strict=True):
+                held = weight.clone()
+                weight.copy_(mean)
+                mean.copy_(held)
