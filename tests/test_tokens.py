@@ -255,9 +255,8 @@ def vocabulary_of_characters() -> list[str]:
 
 
 def fuzz(count: int) -> list[str]:
-    letters = [
-        *"abZéßΣσς'\"-[].SEPCLU\n\t\x00\x1c\x85\u2028\u200b\u0301\u0308çÇİıﬁ你好😂❤️שם١Ⅷ½…—’\ufffd\u00ad \u3000"
-    ]
+    letters = [*"abZéßΣσς'\"-[].SEPCLU\n\t\x00\x1c\x85\u2028\u200b\u0301\u0308\ufffd\u00ad \u3000"]
+    letters += [*"çÇİıﬁ你好😂❤️שם١Ⅷ½…—’"]
     letters += ["[SEP]", "[MASK]", "[unk]", "##a", "the", "good", "👨‍👩‍👧"]
     random_ = random.Random(0)
     return ["".join(random_.choices(letters, k=random_.randint(0, 40))) for _ in range(count)]

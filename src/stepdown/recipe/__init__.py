@@ -1,7 +1,7 @@
 """Recipes: what a run is made of, as a typed schema, checked whole before anything is spent.
 
-`load` reads a shipped recipe or a file, `parse` a mapping, `dump` writes one back, `template` renders the commented
-recipe that `stepdown init` leaves with the user.
+`load` reads a shipped recipe or a file, `parse` a mapping, `dump` writes one back, `template` renders the
+commented recipe that `stepdown init` leaves with the user.
 """
 
 from stepdown.recipe.files import dump, load, parse, shipped

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in words: where, what was found, what was expected, and the nearest valid name."""
+"""What is wrong with a recipe, in words: where, what was found, what was expected, the nearest valid name."""
 
 import datetime
 import difflib
@@ -47,8 +47,13 @@ class Fault:
 
 def of_schema(error: ValidationError) -> Iterator[Fault]:
     """The schema's findings as faults."""
-    for detail in error.errors(include_url=False):
-        yield Fault(detail["loc"], _says(detail))
+    details = error.errors(include_url=False)
+    for detail in details:
+        place = detail["loc"]
+        # A list counts as too short when its entries are faulty; then the entries' faults say it all.
+        inside = any(other["loc"][: len(place)] == place and other is not detail for other in details)
+        if not (inside and detail["type"] == "too_short"):
+            yield Fault(place, _says(detail))
 
 
 def ordered(faults: Iterable[Fault]) -> list[str]:
@@ -91,9 +96,9 @@ def found(value: object) -> str:
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """` Did you mean …?` with the name nearest to a word, or nothing where none is near."""
+    """`. Did you mean …?` with the name nearest to a word, or nothing where none is near."""
     near = nearest(word, names)
-    return f" Did you mean {literal(near)}?" if near else ""
+    return f". Did you mean {literal(near)}?" if near else ""
 
 
 def nearest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -112,9 +117,13 @@ def _says(detail: ErrorDetails) -> str:
     expected = _expected(path)
     if kind == "missing":
         return f"missing; expected {expected}"
-    choices = CHOICES.get(str(path[1]), ()) if kind == "literal_error" else ()
+    if kind != "literal_error":
+        return f"found {found(value)}; expected {expected}"
+    choices = CHOICES[next(part for part in reversed(path) if isinstance(part, str))]
+    if isinstance(path[-1], int):
+        expected = f"one of {', '.join(choices)}"
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
-    return f"found {found(value)}; expected {expected}.{hint}"
+    return f"found {found(value)}; expected {expected}{hint}"
 
 
 def _expected(path: tuple[str | int, ...]) -> str:
@@ -131,7 +140,7 @@ def _expected(path: tuple[str | int, ...]) -> str:
 
 
 def _unknown(path: tuple[str | int, ...]) -> str:
-    """What to say of a key that the schema does not have: the nearest in its table, or the table that has it."""
+    """What to say of a key that is not in the schema: the nearest in its table, or the table that has it."""
     key = str(path[-1])
     table = TABLES[str(path[0])] if len(path) > 1 else Recipe
     near = nearest(key, table.model_fields)

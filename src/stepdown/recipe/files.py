@@ -1,6 +1,5 @@
 """A recipe from a file and back to one."""
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ def load(name_or_path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     """Reads a recipe: the shipped one of that name, else a file.
 
     Args:
-        name_or_path: a shipped name such as `demo`, or a TOML file. Paths in the file are relative to its folder.
+        name_or_path: a shipped name such as `demo`, or a TOML file. Paths in it are relative to its folder.
         sets: changes as `--set` takes them, `key=value`. Paths in them are relative to the working folder.
 
     Raises:
@@ -64,7 +63,7 @@ def parse(mapping: Mapping[str, object], source: str = "recipe", base: Path | No
 
 
 def dump(recipe: Recipe) -> str:
-    """TOML that alone reproduces a recipe: every default is written, and `parse` makes an equal recipe of it."""
+    """TOML that alone reproduces a recipe: every default is written, and `parse` reads an equal one."""
     stated = recipe.resolved().model_dump(exclude_none=True)
     return tomli_w.dumps({key: _plain(value) for key, value in stated.items()})
 
@@ -97,7 +96,7 @@ def _find(name_or_path: str | Path) -> Path:
     known, name = shipped(), str(name_or_path)
     if isinstance(name_or_path, str) and name in known:
         return known[name]
-    path = Path(os.path.expanduser(name_or_path))
+    path = Path(name_or_path)
     try:
         is_folder, is_there = path.is_dir(), path.exists()
     except OSError as error:

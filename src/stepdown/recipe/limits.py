@@ -1,14 +1,14 @@
 """What recipes can say and this version does not carry out. Each is refused in one sentence, never ignored.
 
-Left out so far: tasks of other kinds (several labels a text, a number, a pair of texts), several teachers or ready
-soft labels, augmented views, the `bag` family, and budgets in bytes. The schema has their keys, because recipes
-outlive versions.
+Left out so far: tasks of other kinds (several labels a text, a number, a pair of texts), several teachers or
+ready soft labels, augmented views, the `bag` family, and budgets in bytes. The schema has their keys, because
+recipes outlive versions.
 """
 
 from collections.abc import Iterator, Mapping
 
-from stepdown.recipe.faults import Fault, found
-from stepdown.recipe.schema import listed
+from stepdown.recipe.faults import Fault, found, nearest
+from stepdown.recipe.schema import TASKS, listed
 
 _DOES = "this version does single-label classification of one text"
 
@@ -23,7 +23,7 @@ def refused(recipe: Mapping[str, object]) -> Iterator[Fault]:
 
 
 def table(recipe: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """A table of the recipe; an empty one where it is absent or is no table, which the schema has said already."""
+    """A table of the recipe; an empty one where it is absent or is no table, which the schema says."""
     value = recipe.get(name)
     return value if isinstance(value, Mapping) else {}
 
@@ -55,8 +55,9 @@ def _data(data: Mapping[str, object]) -> Iterator[Fault]:
         yield Fault(("data", "label"), f"several columns make several labels a text; {_DOES}")
     if data.get("label_separator") is not None:
         yield Fault(("data", "label_separator"), f"it makes several labels of one cell; {_DOES}")
-    if data.get("task") in ("multi-label", "regression"):
-        yield Fault(("data", "task"), f"found {found(data['task'])}; {_DOES}")
+    task = data.get("task")
+    if isinstance(task, str) and nearest(task, TASKS) in ("multi-label", "regression"):
+        yield Fault(("data", "task"), f"found {found(task)}; {_DOES}")
 
 
 def _transfer(transfer: Mapping[str, object]) -> Iterator[Fault]:

@@ -1,7 +1,7 @@
-"""Paths in a recipe are relative to its file, paths on the command line to the working folder: both become absolute.
+"""Makes paths absolute: a recipe's start from its file, the command line's from the working folder.
 
-A value is a path when it looks like one (starts with `.`, `/` or `~`, or ends like a data file) or when something of
-that name is in the folder; otherwise it is a hub id or a name with a meaning of its own.
+A value is a path when it looks like one (starts with `.`, `/` or `~`, or ends like a data file) or when
+something of that name is in the folder; otherwise it is a hub id or a name with a meaning of its own.
 """
 
 import os
@@ -10,7 +10,18 @@ from pathlib import Path
 
 from stepdown.recipe.settings import TEACHER_LAYERS
 
-DATA_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+# What `data` reads; a name that ends otherwise is a path if something of that name is there.
+DATA_SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".jsonl",
+    ".ndjson",
+    ".jsonlines",
+    ".json-lines",
+    ".json",
+    ".parquet",
+    ".txt",
+)
 
 PATH_KEYS = frozenset(
     {
@@ -46,8 +57,10 @@ def _absolute(value: str | os.PathLike[str], folder: Path) -> str:
     text = os.fspath(value)
     if isinstance(value, str) and not _is_path(value, folder):
         return text
-    # normpath and not resolve(): a link stays the link that the user named.
-    return os.path.normpath(folder.absolute() / os.path.expanduser(text))
+    # Unlike Path.expanduser, this leaves the home of an unknown user as it is.
+    expanded = os.path.expanduser(text)  # noqa: PTH111
+    # And unlike Path.resolve, this leaves a link the link that the user named.
+    return os.path.normpath(folder.absolute() / expanded)
 
 
 def _is_path(value: str, folder: Path) -> bool:

@@ -1,7 +1,8 @@
 """What one key cannot say of itself: keys that need or exclude each other, and names that mean something.
 
-The rules read the recipe as it was parsed from TOML, not as the schema made it, so that they find their faults even
-where other keys are faulty. A value of a wrong type or out of range breaks no rule: the schema names it.
+The rules read the recipe as it was parsed from TOML, not as the schema made it, so that they find their
+faults even where other keys are faulty. A value of a wrong type or out of range breaks no rule: the schema
+names it.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from stepdown.recipe.faults import Fault, did_you_mean, found, nearest
 from stepdown.recipe.limits import rungs, table, words
 from stepdown.recipe.settings import TEACHER_LAYERS
 
-# Kept in step with the registry of `assets` by a test: recipes are checked before anything heavy is imported.
+# The names alone: what they stand for is in `assets`, further down the line of rooms.
 BUILTIN_DATA = ("demo:movie-snippets",)
 BUILTIN_MODELS = ("demo:minilm-l6",)
 
@@ -49,8 +50,8 @@ def _places(data: Mapping[str, object]) -> Iterator[Fault]:
         if source is not None and data.get(key) is not None:
             yield Fault(
                 ("data", key),
-                "found beside data.source; expected either data.source, whose splits are found in it, "
-                "or data.train with data.validation and data.test. On the command line, --set data.source= removes it",
+                "found beside data.source; expected data.source, in which the splits are found, or "
+                "data.train with data.validation and data.test (--set data.source= takes the source out)",
             )
 
 
@@ -62,31 +63,28 @@ def _columns(data: Mapping[str, object]) -> Iterator[Fault]:
 
 def _fractions(data: Mapping[str, object]) -> Iterator[Fault]:
     if data.get("selection_fraction") == 0.5 and data.get("report_fraction") == 0.5:
-        yield Fault(
-            ("data", "report_fraction"), "with selection_fraction it takes all rows; expected a sum below 1"
-        )
+        says = "with selection_fraction it takes all rows; expected a sum below 1"
+        yield Fault(("data", "report_fraction"), says)
 
 
 def _builtin(path: tuple[str | int, ...], names: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Fault]:
     for name in names:
         if name.startswith("demo:") and name not in known:
             hint = did_you_mean(name, known)
-            yield Fault(path, f"found {found(name)}; expected a built-in: {', '.join(known)}.{hint}")
+            yield Fault(path, f"found {found(name)}; expected a built-in: {', '.join(known)}{hint}")
 
 
 def _teacher(models: tuple[str, ...]) -> Iterator[Fault]:
     yield from _builtin(("teacher", "model"), models, BUILTIN_MODELS)
     for model in models:
         if model in FAMILIES or model.startswith("teacher:"):
-            yield Fault(
-                ("teacher", "model"),
-                f"found {found(model)}, which is a rung; expected a hub id, a folder or demo:…",
-            )
+            says = f"found {found(model)}, which is a rung; expected a hub id, a folder or demo:…"
+            yield Fault(("teacher", "model"), says)
 
 
 def _weights(distill: Mapping[str, object], ladder: list[Mapping[str, object]]) -> Iterator[Fault]:
     """Each rung must learn from something: soft labels, hard labels or both."""
-    says = "is 0 with hard_weight 0: nothing is left to learn from; set one of them above 0"
+    says = "soft_weight and hard_weight are both 0: nothing is left to learn from; set one of them above 0"
     soft, hard = distill.get("soft_weight", 1.0), distill.get("hard_weight", 0.0)
     if soft == 0 and hard == 0:
         yield Fault(("distill", "soft_weight"), says)
@@ -94,9 +92,7 @@ def _weights(distill: Mapping[str, object], ladder: list[Mapping[str, object]]) 
         own = (_or(rung.get("soft_weight"), soft), _or(rung.get("hard_weight"), hard))
         if own == (0, 0) and (soft, hard) != (0, 0):
             key = "soft_weight" if rung.get("soft_weight") is not None else "hard_weight"
-            yield Fault(
-                ("rungs", index, key), says if key == "soft_weight" else says.replace("hard_", "soft_")
-            )
+            yield Fault(("rungs", index, key), says)
 
 
 def _or(value: object, default: object) -> object:
@@ -112,13 +108,10 @@ def _model(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     if name.startswith("labels:"):
         yield Fault(path, f"found {found(model)}: soft labels are a teacher, not a rung")
     elif name.split(":")[0].strip() == "teacher" and not TEACHER_LAYERS.fullmatch(model):
-        yield Fault(
-            path, f'found {found(model)}; expected "teacher:N", N at least 1: the teacher\'s first N layers'
-        )
-    elif model not in FAMILIES and (near := nearest(model, FAMILIES, cutoff=0.75)):
-        yield Fault(
-            path, f'found {found(model)}. Did you mean "{near}"? A folder of that name is written ./{model}'
-        )
+        says = f'found {found(model)}; expected "teacher:N", N at least 1: the teacher\'s first N layers'
+        yield Fault(path, says)
+    elif model not in FAMILIES and (meant := _family(model)):
+        yield Fault(path, f'found {found(model)}. Did you mean "{meant}"? A folder is written ./{model}')
 
 
 def _budget(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
@@ -131,10 +124,15 @@ def _budget(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
         yield Fault(("rungs", index, "max_params"), says)
     if model in FAMILIES and len(given) == 2:
         yield Fault(("rungs", index, "max_params"), "found beside max_bytes; expected one budget")
-    if model not in FAMILIES and not nearest(model, FAMILIES, cutoff=0.75):
+    if not _family(model):
         for key in given:
             says = f'found {found(rung[key])}, but {found(model)} has its own size; a budget is for "compact"'
             yield Fault(("rungs", index, key), says)
+
+
+def _family(model: str) -> str | None:
+    """The family that a rung's model is, or is a misspelling of; hub ids have a slash, and families none."""
+    return None if "/" in model else nearest(model, FAMILIES, cutoff=0.75)
 
 
 def _repeats(path: tuple[str | int, ...], names: tuple[str, ...]) -> Iterator[Fault]:

@@ -1,8 +1,8 @@
 """The recipe's schema: every key with its type, range and default.
 
-Each field's description completes the sentence "expected …": it is what a user reads who got the key wrong. What no
-single key can say (two keys that exclude each other, say) is in `rules`; what this version leaves out, in `limits`.
-Instances are frozen. Make one with `load` or `parse`, which check all three.
+Each field's description completes the sentence "expected …": it is what a user reads who got the key wrong.
+What no single key can say (two keys that exclude each other, say) is in `rules`; what this version leaves
+out, in `limits`. Instances are frozen. Make one with `load` or `parse`, which check all three.
 """
 
 from dataclasses import asdict
@@ -84,7 +84,8 @@ def _switch(default: Any) -> Any:
 
 class _Spec(BaseModel):
     # Strict: TOML has types, and `seeds = true` or `epochs = "5"` is a mistake worth showing.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Python's regular expressions, so that `run_name` means the same characters.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, regex_engine="python-re")
 
 
 class DataSpec(_Spec):
@@ -98,9 +99,13 @@ class DataSpec(_Spec):
     test: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     text: Words = _words(..., "the name of the column that holds the text")
     label: Words | None = _words(None, "the name of the column that holds the label")
-    task: TaskName | None = Field(None, description='"single-label" (two classes or more), or leave it out')
+    task: TaskName | None = Field(
+        default=None, description='"single-label" (two classes or more), or leave it out'
+    )
     label_names: Annotated[tuple[Word, ...], BeforeValidator(listed)] | None = Field(
-        None, min_length=2, description="a list of at least two names, in the order of the labels' numbers"
+        default=None,
+        min_length=2,
+        description="a list of at least two names, in the order of the labels' numbers",
     )
     label_separator: str | None = _text(None, "the text between two labels of one cell")
     max_length: int = _whole(128, 4, ": longer texts are cut to so many tokens")
@@ -111,7 +116,9 @@ class DataSpec(_Spec):
 class TransferSpec(_Spec):
     """`[transfer]`: more texts for the teacher to label."""
 
-    unlabeled: Words = Field((), description="a hub id, a folder or a file of texts, or a list of them")
+    unlabeled: Words = Field(
+        default=(), description="a hub id, a folder or a file of texts, or a list of them"
+    )
     text: Words | None = _words(None, "the name of the column that holds the unlabelled text")
     split_sentences: bool = _switch(False)
     max_texts: int | None = _whole(None, 1, ", or leave it out for all")
@@ -126,7 +133,7 @@ class TeacherSpec(_Spec):
     learning_rate: float = _learning_rate(5e-5)
     batch_size: int = _whole(32, 1)
     label_map: dict[str, Word] | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="a table from the teacher's label names to the data's, { LABEL_0 = \"negative\" }",
     )
@@ -144,7 +151,7 @@ class DistillSpec(_Spec):
 
 
 class RungSpec(_Spec):
-    """One of `[[rungs]]`: a model below the teacher. None is the default of its kind, or what `[distill]` says."""
+    """One of `[[rungs]]`: a model below the teacher. None leaves it to `[distill]` or to the kind of rung."""
 
     model: str = _text(..., 'a hub id, a folder, demo:…, "compact" with max_params, or "teacher:N"')
     max_params: int | None = _whole(None, LEAST_PARAMS, ": fewer parameters hold no classifier; try 250_000")
@@ -156,7 +163,11 @@ class RungSpec(_Spec):
     weight_decay: float | None = _weight(None)
     warmup: float | None = _share(None)
     ema: float | None = Field(
-        None, ge=0, lt=1, allow_inf_nan=False, description="a number from 0 (off) to below 1, such as 0.999"
+        default=None,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="a number from 0 (off) to below 1, such as 0.999",
     )
     temperature: float | None = _temperature(None)
     soft_weight: float | None = _weight(None)
@@ -170,7 +181,7 @@ class CompareSpec(_Spec):
     """`[compare]`: which ways to train the last rung are compared, over how many seeds."""
 
     arms: Annotated[tuple[Arm, ...], BeforeValidator(listed)] = Field(
-        ARMS, min_length=1, description=f"a list of {', '.join(ARMS)}"
+        default=ARMS, min_length=1, description=f"a list of {', '.join(ARMS)}"
     )
     seeds: int = _whole(3, 1, "; fewer than 3 never show a difference")
 
@@ -181,18 +192,18 @@ class Recipe(_Spec):
     name: str = Field(
         ...,
         max_length=60,
-        pattern=r"^\w[\w.-]*$",
+        pattern=r"^\w[\w.-]*\Z",
         description="a name for the run's folder: letters, digits, - _ . and no space, at most 60",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 4,294,967,295")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number from 0 to 4,294,967,295")
     data: DataSpec = Field(..., description="the table [data]")
-    transfer: TransferSpec | None = Field(None, description="the table [transfer]")
+    transfer: TransferSpec | None = Field(default=None, description="the table [transfer]")
     teacher: TeacherSpec = Field(..., description="the table [teacher]")
-    distill: DistillSpec = Field(DistillSpec(), description="the table [distill]")
+    distill: DistillSpec = Field(default=DistillSpec(), description="the table [distill]")
     rungs: Annotated[tuple[RungSpec, ...], BeforeValidator(listed)] = Field(
         ..., min_length=1, description="at least one table [[rungs]], with double brackets"
     )
-    compare: CompareSpec = Field(CompareSpec(), description="the table [compare]")
+    compare: CompareSpec = Field(default=CompareSpec(), description="the table [compare]")
 
     def resolved_rung(self, index: int) -> RungSettings:
         """Rung `index` (0 is the one below the teacher) with every setting filled in.
@@ -204,7 +215,7 @@ class Recipe(_Spec):
         """
         rung = self.rungs[index]
         kind = kind_of(rung.model)
-        # Weakest first; None leaves what is there. A rung's own max_bytes is not a setting: `limits` refuses it.
+        # Weakest first, and None leaves what is there; max_bytes is no setting, as `limits` refuses it.
         chosen: dict[str, Any] = asdict(DEFAULTS[kind])
         for said in (self.distill.model_dump(), rung.model_dump(exclude={"max_bytes"})):
             chosen |= {key: value for key, value in said.items() if value is not None}

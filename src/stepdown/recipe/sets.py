@@ -1,7 +1,8 @@
 """`--set key=value`: changes to a recipe from the command line.
 
-The key is a path such as `data.source` or `rungs.1.epochs`, where lists are counted from 0. The value is TOML, else
-it is taken as text; nothing after the sign takes the key out. Paths in values are relative to the working folder.
+The key is a path such as `data.source` or `rungs.1.epochs`, where lists are counted from 0. The value is
+TOML, else it is taken as text; nothing after the sign takes the key out. Paths in values are relative to the
+working folder.
 """
 
 import copy
@@ -64,7 +65,7 @@ def _value(written: str) -> object:
 
 
 def _put(recipe: dict[str, object], path: Sequence[str], value: object) -> None:
-    place: object = recipe
+    place: Any = recipe
     for depth, name in enumerate(path):
         if isinstance(place, list):
             key: int | str = _index(name, place, path[:depth])

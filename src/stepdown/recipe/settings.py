@@ -1,4 +1,4 @@
-"""How each kind of rung is trained when the recipe does not say: one table, because measurements will change it."""
+"""How each kind of rung is trained when the recipe does not say: one table, as measurements change it."""
 
 import re
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ class RungSettings:
 
 
 def kind_of(model: str) -> Kind:
-    """The kind of rung that a model's name stands for; whatever has no meaning of its own is a Hugging Face model."""
+    """The kind of rung that a model's name stands for; a name without a meaning is Hugging Face's."""
     if model == "compact":
         return "compact"
     return "teacher-layers" if TEACHER_LAYERS.fullmatch(model) else "huggingface"

@@ -1,4 +1,4 @@
-"""The commented recipe that `stepdown init` writes: every key with what it means, and what it is by default."""
+"""The commented recipe that `stepdown init` writes: every key, what it means and what it is by default."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -100,8 +100,8 @@ def template(
     head = [
         f"{data.get('source') or data.get('train')}: {task}{size}.",
         *notes,
-        "Next: `stepdown check` this file, then `stepdown run` it. Paths are relative to this file. A key behind a #",
-        "shows its default, or an example where it has none.",
+        "Next: `stepdown check` this file, then `stepdown run` it. Paths are relative to this file.",
+        "A key behind a # shows its default, or an example where it has none.",
     ]
     few = "; fewer than 3 keep it short but never show a difference" if seeds < 3 else ""
     return "\n".join(
@@ -114,7 +114,12 @@ def template(
             "[data]",
             *_table(_DATA, DataSpec, data),
             "",
-            _line("[transfer]", None, "more texts for the teacher to label: what raises the student most", off=True),
+            _line(
+                "[transfer]",
+                None,
+                "more texts for the teacher to label: what raises the student most",
+                off=True,
+            ),
             *_table(_TRANSFER, TransferSpec, {}),
             "",
             "[teacher]",
@@ -128,8 +133,8 @@ def template(
             *_rung(250_000, "the last rung is the student"),
             "",
             "[compare]",
-            "# Ways to train the student: direct from the labels, one-hop from the teacher, chain from the rung above,",
-            "# dense from the teacher and all rungs above.",
+            "# Ways to train the student: direct from the labels, one-hop from the teacher, chain from the",
+            "# rung above, dense from the teacher and all rungs above.",
             f"arms = {literal(ARMS)}",
             _line("seeds", seeds, f"times that each is trained{few}"),
             "",

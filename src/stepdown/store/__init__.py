@@ -27,13 +27,14 @@ from stepdown.store.files import (
 )
 from stepdown.store.locks import lock
 from stepdown.store.manifests import MANIFEST, finish, finished
-from stepdown.store.places import cache_dir, disk_errors, free_bytes
+from stepdown.store.places import cache_dir, disk_errors, disk_failures, free_bytes
 
 __all__ = [
     "MANIFEST",
     "cache_dir",
     "digest",
     "disk_errors",
+    "disk_failures",
     "file_digest",
     "finish",
     "finished",

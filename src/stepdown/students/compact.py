@@ -85,9 +85,9 @@ def shape_for(max_params: int, words: int, classes: int) -> CompactShape:
     """
     hidden = max(_SMALLEST_HIDDEN, _even(_HIDDEN_AT_250K * (max_params / 250_000) ** 0.5))
     while hidden > _SMALLEST_HIDDEN and _table_budget(max_params, hidden, classes) < max_params // 3:
-        hidden -= 2
-    while _table_budget(max_params, hidden + 2, classes) > words * _width(hidden + 2):
-        hidden += 2
+        hidden -= 1
+    while _table_budget(max_params, hidden + 1, classes) > words * _width(hidden + 1):
+        hidden += 1
     table, width = _table_budget(max_params, hidden, classes), _width(hidden)
     tiers = _tiers(table, words, width)
     if not tiers:
@@ -112,8 +112,10 @@ def _table_budget(max_params: int, hidden: int, classes: int) -> int:
 
 
 def _tiers(budget: int, words: int, width: int) -> tuple[tuple[int, int], ...]:
-    """Rows and columns of the tables: as many words as the budget carries in the proportions above, and when all
-    words fit, wider rows for all of them."""  # noqa: D205, D209
+    """Rows and columns of the tables.
+
+    As many words as the budget carries in the proportions above; when all words fit, wider rows for all of them.
+    """
     columns = [max(1, round(width * share)) for share in _TIER_WIDTHS]
     lean = sum(share * size for share, size in zip(_TIER_ROWS, columns, strict=True))
     rows = min(words, int(budget / lean))

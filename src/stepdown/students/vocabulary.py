@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from stepdown.tokens.words import Words
 
 # Pieces that spell words outside the vocabulary: at most this many, and at most this share of it.
-_MOST_PIECES = 1000
+MOST_PIECES = 1000
 _PIECE_SHARE = 0.1
 
 
@@ -47,7 +47,7 @@ def choose(ranked: Sequence[str], counts: Counter[str], size: int) -> Words:
         size: most ids, pad and unknown included.
     """
     room = size - 2
-    piece_room = max(0, min(_MOST_PIECES, int(room * _PIECE_SHARE)))
+    piece_room = max(0, min(MOST_PIECES, int(room * _PIECE_SHARE)))
     kept = list(ranked[: max(0, room - piece_room)])
     # Frequency of each entry stands in for its rank: a piece's is what it is used for among the words left out.
     pieces = _pieces(ranked[len(kept) :], counts, piece_room, set(kept), ranked)

@@ -47,8 +47,8 @@ def parse(kind: str, files: Mapping[str, bytes]) -> Tokenizer:
     main = files_of.get(kind)
     if main is None:
         raise BundleError(
-            f"The tokenizer is of kind {kind!r}; this version reads {Words.kind!r}, {BertWordPiece.kind!r} and "
-            f"{HuggingFaceTokenizer.kind!r}. A newer stepdown may read it."
+            f"The tokenizer is of kind {kind!r}; this version reads {', '.join(files_of)}. "
+            "A newer stepdown may read it."
         )
     if main not in files:
         raise BundleError(f"A tokenizer of kind {kind!r} needs {main}, which is missing.")

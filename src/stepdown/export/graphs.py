@@ -1,0 +1,152 @@
+"""ONNX graphs of trained models: inputs `ids` and `lengths` int64 [B, L] and [B], output `logits` float32 [B, C].
+
+A compact student's graph is written node by node from its weights: it is small, it says exactly what the network
+does, and the tables stay tiered in the file (they are put together once, when the graph is loaded). A transformer's
+graph is traced by torch's exporter.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from stepdown.students.compact import CompactNetwork
+from stepdown.students.model import TextModel
+
+OPSET = 17
+_LOWEST = np.float32(-3.0e38)  # below any state; -inf would make 0 · -inf in the masked sums
+
+
+def write(model: TextModel, path: Path) -> None:
+    """Write a model's graph, checked by `onnx.checker`."""
+    if isinstance(model.network, CompactNetwork):
+        graph = _compact(model.network)
+        onnx.checker.check_model(graph, full_check=True)
+        path.write_bytes(graph.SerializeToString())
+    else:
+        _traced(model.network, path)
+        onnx.checker.check_model(str(path))
+
+
+def _compact(network: CompactNetwork) -> onnx.ModelProto:
+    shape = network.shape
+    weights = {name: value.detach().cpu().numpy().astype(np.float32) for name, value in network.state_dict().items()}
+    constants: dict[str, np.ndarray] = {
+        "W": np.stack([_gates(weights[f"{way}_gru.weight_ih_l0"]) for way in ("forward", "backward")]),
+        "R": np.stack([_gates(weights[f"{way}_gru.weight_hh_l0"]) for way in ("forward", "backward")]),
+        "B": np.stack(
+            [
+                np.concatenate([_gates(weights[f"{way}_gru.bias_{part}_l0"]) for part in ("ih", "hh")])
+                for way in ("forward", "backward")
+            ]
+        ),
+        "attention_weight": weights["attention.weight"].T,
+        "attention_bias": weights["attention.bias"],
+        "output_weight": weights["output.weight"].T,
+        "output_bias": weights["output.bias"],
+        "zero": np.int64(0),
+        "one": np.int64(1),
+        "axis_last": np.array([-1], np.int64),
+        "axis_words": np.array([1], np.int64),
+        "flat": np.array([0, 0, -1], np.int64),
+        "lowest": _LOWEST,
+    }
+    nodes = []
+    tables = []
+    for index, (_, columns) in enumerate(shape.tiers):
+        constants[f"table{index}"] = weights[f"tables.{index}"]
+        name = f"table{index}"
+        if columns < shape.width:
+            constants[f"pads{index}"] = np.array([0, 0, 0, shape.width - columns], np.int64)
+            nodes.append(helper.make_node("Pad", [name, f"pads{index}"], [f"wide{index}"]))
+            name = f"wide{index}"
+        tables.append(name)
+    node = helper.make_node
+    nodes += [
+        node("Concat", tables, ["table"], axis=0),
+        node("Gather", ["table", "ids"], ["embedded"]),
+        node("Transpose", ["embedded"], ["words_first"], perm=[1, 0, 2]),
+        node("Cast", ["lengths"], ["lengths32"], to=TensorProto.INT32),
+        node(
+            "GRU",
+            ["words_first", "W", "R", "B", "lengths32"],
+            ["directions"],
+            hidden_size=shape.hidden,
+            direction="bidirectional",
+            linear_before_reset=1,  # as torch computes it
+        ),
+        # [L, 2, B, H] → [B, L, 2, H] → [B, L, 2H]
+        node("Transpose", ["directions"], ["by_text"], perm=[2, 0, 1, 3]),
+        node("Reshape", ["by_text", "flat"], ["states"]),
+        # inside [B, L, 1]: which words are the text's own
+        node("Shape", ["ids"], ["size"]),
+        node("Gather", ["size", "one"], ["longest"]),
+        node("Range", ["zero", "longest", "one"], ["positions"]),
+        node("Unsqueeze", ["lengths", "axis_words"], ["column"]),
+        node("Less", ["positions", "column"], ["inside2"]),
+        node("Unsqueeze", ["inside2", "axis_last"], ["inside"]),
+        node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
+        node("Where", ["inside", "states", "lowest"], ["masked"]),
+        node("ReduceMax", ["masked"], ["highest"], axes=[1], keepdims=0),
+        node("Mul", ["states", "inside_share"], ["own"]),
+        node("ReduceSum", ["own", "axis_words"], ["sum"], keepdims=0),
+        node("Cast", ["column"], ["count"], to=TensorProto.FLOAT),
+        node("Div", ["sum", "count"], ["mean"]),
+        node("MatMul", ["states", "attention_weight"], ["scored"]),
+        node("Add", ["scored", "attention_bias"], ["scores"]),
+        node("Where", ["inside", "scores", "lowest"], ["masked_scores"]),
+        node("Softmax", ["masked_scores"], ["attention"], axis=1),
+        node("Mul", ["attention", "states"], ["weighed"]),
+        node("ReduceSum", ["weighed", "axis_words"], ["attended"], keepdims=0),
+        node("Concat", ["highest", "mean", "attended"], ["pooled"], axis=1),
+        node("Gemm", ["pooled", "output_weight", "output_bias"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "compact",
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"]),
+            helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", shape.classes])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="stepdown")
+    made.ir_version = 8  # what every runtime that knows the opset reads
+    return made
+
+
+def _gates(values: np.ndarray) -> np.ndarray:
+    """From torch's order of gates (reset, update, new) to ONNX's (update, reset, hidden)."""
+    reset, update, new = np.split(values, 3)
+    return np.concatenate([update, reset, new])
+
+
+def _traced(network: nn.Module, path: Path) -> None:
+    ids, lengths = torch.ones(2, 8, dtype=torch.int64), torch.tensor([8, 5])
+    batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=1)
+    was_training = network.training
+    network.cpu().eval()
+    shapes: dict[str, Any] = {"ids": {0: batch, 1: length}, "lengths": {0: batch}}
+    with warnings.catch_warnings():
+        # The exporter warns about its own internals; what counts is compared on real texts afterwards.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (ids, lengths),
+            input_names=["ids", "lengths"],
+            output_names=["logits"],
+            dynamic_shapes=shapes,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.save(str(path))
+    network.train(was_training)

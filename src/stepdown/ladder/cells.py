@@ -1,0 +1,290 @@
+"""Works through one cell: build or take the model, train it, measure it, keep it, and declare it finished."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stepdown import __version__, assets, evaluate, store, teacher, train
+from stepdown.errors import ModelError
+from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
+from stepdown.ladder.plan import TEACHER, Cell
+from stepdown.recipe import RungSettings
+from stepdown.students import building, huggingface, saved
+from stepdown.students.model import TextModel, logits
+from stepdown.targets import targets
+
+# Texts for timing: enough for a steady figure, few enough that even a large teacher takes seconds.
+_TIMED_TEXTS = 256
+_TIMED_ROUNDS = 3
+
+
+def work(context: Context, cell: Cell) -> None:
+    """Finish a cell, unless it was finished before from the same inputs.
+
+    What a cell is made from (recipe, data, teachers, seed, versions, arithmetic) is in its key; its manifest is
+    written last. A cell that was interrupted leaves no trace but time.
+    """
+    folder, key = context.folder(cell), _key(context, cell)
+    manifest = store.finished(folder, key)
+    if manifest is not None:
+        context.manifests[cell.id] = manifest
+        context.tell(Begun(cell.id, manifest["model"], finished_before=True))
+        return
+    started, processor = time.perf_counter(), time.process_time()
+    if cell.position == 0:
+        model, facts = _teacher(context, cell)
+    else:
+        model, facts = _rung(context, cell)
+    spent = time.perf_counter() - started
+    spent_processor = time.process_time() - processor
+    with store.write_folder(folder) as unfinished:
+        saved.save(model, unfinished)
+        size = saved.size(unfinished)
+        measured = _measure(context, cell, model, unfinished)
+        manifest = {
+            "key": key,
+            "model": model.description,
+            "parameters": model.parameters,
+            "bytes": size,
+            "seconds": spent,
+            "processor_seconds": spent_processor,
+            **measured,
+            **facts,
+        }
+        store.finish(unfinished, manifest)
+    context.manifests[cell.id] = store.read_json(folder / store.MANIFEST)
+    context.trained[cell.id] = model
+    context.tell(Ended(cell.id, spent, measured["metrics"]["accuracy"]["value"]))
+
+
+def model_of(context: Context, cell_id: str) -> TextModel:
+    """The model of a finished cell, from memory or from its folder."""
+    if cell_id not in context.trained:
+        found = saved.load(context.out / "cells" / cell_id, max_length=context.recipe.data.max_length)
+        context.trained[cell_id] = found
+    return context.trained[cell_id]
+
+
+def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
+    """What a finished cell's model says of the `report` or `selection` split: logits, float32 [n, classes]."""
+    folder = context.out / "cells" / cell_id
+    said = store.load_array(folder / f"{split}.npy")
+    if said is None:
+        model = model_of(context, cell_id)
+        texts = getattr(context.dataset, split).texts
+        said = logits(model, model.encode(texts), precision=context.precision_of(model))
+    return said
+
+
+def _key(context: Context, cell: Cell) -> str:
+    recipe = context.recipe
+    if cell.position == 0:
+        about = repr(recipe.teacher), _folder_digest(assets.model(recipe.teacher.model[0]))
+    else:
+        settings = recipe.resolved_rung(cell.position - 1)
+        source = _folder_digest(assets.model(settings.model)) if settings.kind == "huggingface" else ""
+        about = repr(settings), source
+    above = [context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests]
+    return store.digest(
+        __version__,
+        torch.__version__,
+        str(context.precision),
+        context.data_key,
+        str((recipe.seed, recipe.data.max_length, cell.arm, cell.seed)),
+        *about,
+        *above,
+    )
+
+
+def _folder_digest(folder: Path) -> str:
+    """Digest of a model folder by names and sizes, and by content where files are small."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != store.MANIFEST)
+    parts = [f"{path.relative_to(folder)} {path.stat().st_size} {store.file_digest(path)}" for path in files]
+    return store.digest(*parts)
+
+
+def _seed(context: Context, cell: Cell) -> int:
+    """Seed of a cell: the same in every arm, so that arms differ in what they learn from and nothing else."""
+    return context.recipe.seed * 1000 + cell.seed
+
+
+def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
+    spec, dataset = context.recipe.teacher, context.dataset
+    folder = assets.model(spec.model[0])
+    found = huggingface.load(folder, max_length=context.recipe.data.max_length)
+    held_out = dataset.selection
+    if found.has_head:
+        context.tell(Begun(cell.id, found.model.description, finished_before=False))
+        network = found.model.network.to(context.accelerator.device)
+        model = dataclasses.replace(found.model, network=network)
+        said = logits(model, model.encode(held_out.texts), precision=context.precision)
+        order = teacher.align(
+            model.label_names, dataset.task.label_names, spec.label_map, said, held_out.labels
+        )
+        said = said[:, order]
+        model = teacher.reorder(model, order, dataset.task.label_names)
+        facts: dict[str, Any] = {"fine_tuned": False}
+    else:
+        found = huggingface.load(
+            folder,
+            dataset.task.label_names,
+            max_length=context.recipe.data.max_length,
+            seed=_seed(context, cell),
+        )
+        model = found.model
+        context.tell(Begun(cell.id, model.description, finished_before=False))
+        schedule = train.Schedule(
+            spec.epochs, spec.batch_size, spec.learning_rate, seed=_seed(context, cell)
+        )
+        outcome = teacher.fine_tune(
+            model,
+            dataset.train.texts,
+            dataset.train.labels,
+            (held_out.texts, held_out.labels),
+            schedule,
+            accelerator=context.accelerator,
+            precision=context.precision,
+            on_event=lambda event: context.tell(Trained(cell.id, event)),
+        )
+        facts = {"fine_tuned": True, "epoch": outcome.epoch, "epoch_accuracies": list(outcome.accuracies)}
+        said = logits(model, model.encode(held_out.texts), precision=context.precision)
+    if evaluate.near_chance(said, held_out.labels):
+        accuracy = float((said.argmax(1) == held_out.labels).mean())
+        raise ModelError(
+            f"The teacher does not know this task: it is right on {accuracy:.1%} of {len(held_out.labels)} selection "
+            "texts, no better than always naming the commonest label. Check the label column and the label order, "
+            "take a teacher for this task, or fine-tune it longer (teacher.epochs, teacher.learning_rate)."
+        )
+    return model, {**facts, "notes": list(found.notes)}
+
+
+def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
+    settings = context.recipe.resolved_rung(cell.position - 1)
+    model, notes = _build(context, cell, settings)
+    context.tell(Begun(cell.id, model.description, finished_before=False))
+    labelled = context.labels >= 0
+    rows = np.arange(len(context.texts)) if cell.teachers else np.flatnonzero(labelled)
+    texts = [context.texts[row] for row in rows]
+    said = [_ask(context, cell, name, texts) for name in cell.teachers]
+    classes = len(model.label_names)
+    stacked = np.stack([one.logits for one in said]) if said else np.zeros((0, len(rows), classes), np.float32)
+    soft, hard = (settings.soft_weight, settings.hard_weight) if cell.teachers else (0.0, 1.0)
+    objective = train.Objective(
+        soft,
+        hard,
+        settings.loss,
+        settings.temperature,
+        settings.clip,
+        _class_weights(context) if settings.class_weights else None,
+    )
+    schedule = train.Schedule(
+        settings.epochs,
+        settings.batch_size * settings.accumulate,
+        settings.learning_rate,
+        accumulate=settings.accumulate,
+        weight_decay=settings.weight_decay,
+        warmup=settings.warmup,
+        ema=settings.ema or None,
+        seed=_seed(context, cell),
+    )
+    examples = train.Examples(model.encode(texts), context.labels[rows], stacked)
+    losses = []
+    for event in train.fit(
+        model,
+        examples,
+        objective,
+        schedule,
+        accelerator=context.accelerator,
+        precision=context.precision_of(model),
+    ):
+        context.tell(Trained(cell.id, event))
+        if isinstance(event, train.Epoch):
+            losses.append(event.loss)
+    return model, {"epoch_losses": losses, "targets": [one.digest for one in said], "notes": list(notes)}
+
+
+def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextModel, tuple[str, ...]]:
+    names, length = context.dataset.task.label_names, context.recipe.data.max_length
+    if settings.kind == "compact":
+        prepared = _prepared(context, cell.position, settings)
+        return building.compact(prepared, names, length, _seed(context, cell)), ()
+    if settings.kind == "teacher-layers":
+        assert settings.layers is not None
+        return huggingface.first_layers(model_of(context, TEACHER), settings.layers), ()
+    folder = assets.model(settings.model)
+    found = huggingface.load(folder, names, max_length=length, seed=_seed(context, cell))
+    return found.model, found.notes
+
+
+def _prepared(context: Context, position: int, settings: RungSettings) -> building.Prepared:
+    """Vocabulary and initial embeddings of a rung, once for all its seeds and arms."""
+    assert settings.max_params is not None
+    folder = context.out / "prepared" / f"rung{position}"
+    key = store.digest(
+        context.manifests[TEACHER]["key"], context.data_key, str(settings.max_params), __version__
+    )
+    if store.finished(folder, key) is not None:
+        found = building.load_prepared(folder)
+        if found is not None:
+            return found
+    prepared = building.prepare(
+        settings.max_params,
+        context.dataset.train.texts,
+        context.texts,
+        model_of(context, TEACHER),
+        precision=context.precision,
+    )
+    with store.write_folder(folder) as unfinished:
+        building.save_prepared(prepared, unfinished)
+        store.finish(unfinished, {"key": key})
+    return prepared
+
+
+def _ask(context: Context, cell: Cell, name: str, texts: list[str]) -> Any:
+    model = model_of(context, name)
+    model.network.to(context.accelerator.device)
+    return targets(
+        model,
+        store.digest(*sorted(f"{n} {f['sha256']}" for n, f in context.manifests[name]["files"].items())),
+        texts,
+        precision=context.precision_of(model),
+        progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
+    )
+
+
+def _class_weights(context: Context) -> tuple[float, ...]:
+    """Weights inverse to the frequency of each class in the train split, 1 on average over its texts."""
+    counts = np.bincount(context.dataset.train.labels, minlength=len(context.dataset.task.label_names))
+    return tuple(float(counts.sum() / (len(counts) * count)) for count in np.maximum(counts, 1))
+
+
+def _measure(context: Context, cell: Cell, model: TextModel, folder: Path) -> dict[str, Any]:
+    """Metrics on both splits, and the outputs kept beside the model."""
+    precision = context.precision_of(model)
+    result: dict[str, Any] = {}
+    for split, name in (("selection", "selection_metrics"), ("report", "metrics")):
+        part = getattr(context.dataset, split)
+        said = logits(model, model.encode(part.texts), precision=precision)
+        store.save_array(folder / f"{split}.npy", said)
+        above = outputs(context, TEACHER, split) if cell.position else None
+        found = evaluate.measure(said, part.labels, above)
+        result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
+    result["metrics"]["ms_per_text"] = _time(model, context.dataset.report.texts, precision)
+    return result
+
+
+def _time(model: TextModel, texts: list[str], precision: torch.dtype) -> dict[str, float | int]:
+    """Milliseconds per text, tokenisation included: median, lowest and highest of three rounds."""
+    timed = texts[:_TIMED_TEXTS]
+    rounds = []
+    for _ in range(_TIMED_ROUNDS):
+        start = time.perf_counter()
+        logits(model, model.encode(timed), precision=precision)
+        rounds.append((time.perf_counter() - start) * 1000 / len(timed))
+    return {"value": float(np.median(rounds)), "low": min(rounds), "high": max(rounds), "n": len(timed)}

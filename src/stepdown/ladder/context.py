@@ -1,0 +1,104 @@
+"""What all cells of a run work with: the data, the texts to learn from, the folder, the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from stepdown import store, train
+from stepdown.data import Dataset
+from stepdown.ladder.plan import Cell, Plan
+from stepdown.recipe import Recipe
+from stepdown.students.model import TextModel
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A cell starts, or turns out to be finished already."""
+
+    cell: str
+    description: str
+    finished_before: bool
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A cell is finished, with its accuracy on the report split."""
+
+    cell: str
+    seconds: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training event within a cell."""
+
+    cell: str
+    event: train.Event
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts that a teacher has labelled, `done` of `total`."""
+
+    cell: str
+    done: int
+    total: int
+
+
+Happening = Begun | Ended | Trained | Labelled
+
+
+@dataclass
+class Context:
+    """The state of one run.
+
+    Attributes:
+        texts: the transfer set: labelled train texts first, then texts without labels.
+        labels: int64, of each text; −1 where there is none.
+        data_key: digest of all texts, labels and splits.
+        trained: models of finished cells that are still needed, by cell id.
+        manifests: of finished cells, by cell id.
+        tell: is called with everything that happens.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    out: Path
+    dataset: Dataset
+    texts: list[str]
+    labels: np.ndarray
+    data_key: str
+    accelerator: Accelerator
+    precision: torch.dtype
+    tell: Callable[[Happening], None]
+    trained: dict[str, TextModel] = field(default_factory=dict)
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def folder(self, cell: Cell) -> Path:
+        """Where a cell keeps what it made."""
+        return self.out / "cells" / cell.id
+
+    def precision_of(self, model: TextModel) -> torch.dtype:
+        """Transformers gain from bfloat16; a compact student is too small to."""
+        return self.precision if model.kind == "huggingface" else torch.float32
+
+
+def data_key(dataset: Dataset, texts: list[str], labels: np.ndarray) -> str:
+    """Digest of everything that the cells of a run learn from and are measured on."""
+    return store.digest(
+        *dataset.task.label_names,
+        *texts,
+        labels,
+        *dataset.selection.texts,
+        dataset.selection.labels,
+        *dataset.report.texts,
+        dataset.report.labels,
+    )

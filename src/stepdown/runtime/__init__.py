@@ -1,0 +1,16 @@
+"""Runs a bundle: the room that a machine without torch needs, on numpy and onnxruntime alone.
+
+    files, atomic   bytes from a bundle that may be a stranger's, and whole files to the disk
+    about, bundle   what a bundle says, read and written
+    graph           a look into the network's file before it is run
+    classifier      texts in, labels and probabilities out
+    rows, predict   files and streams in, files and streams out
+
+Loading answers with one BundleError for whatever is wrong; nothing in here opens a connection.
+"""
+
+from stepdown.runtime.about import About, Calibration, Source, Weights
+from stepdown.runtime.bundle import Bundle
+from stepdown.runtime.classifier import Classifier
+
+__all__ = ["About", "Bundle", "Calibration", "Classifier", "Source", "Weights"]

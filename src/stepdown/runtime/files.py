@@ -1,0 +1,170 @@
+"""Reads the files of a bundle that may come from a stranger: bounded, checked, and nothing else touched.
+
+A bundle is a folder or a zip archive. Of a folder only the named files are opened, never through a link; of an
+archive nothing is unpacked to the disk, so no name in it can point anywhere. Sizes are compared with what was
+promised before anything is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from stepdown.errors import BundleError
+
+ABOUT = "bundle.json"
+# Largest file of a bundle: what the ONNX format itself allows.
+LARGEST = 2**31 - 1
+LARGEST_ABOUT = 4 * 2**20
+MOST_FILES = 32
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# What packs better than this is no model, but an archive made to fill a memory.
+_MOST_PACKED = 200
+
+
+class Files(Protocol):
+    """The files of a bundle, by name."""
+
+    def names(self) -> set[str]:
+        """Names of all files there are."""
+
+    def size(self, name: str) -> int:
+        """Bytes of a file as the file system or archive tells them."""
+
+    def read(self, name: str, size: int) -> bytes:
+        """The content of a file of exactly `size` bytes."""
+
+
+def check_name(name: str, where: str) -> None:
+    """Raises BundleError unless `name` is a plain file name that means the same everywhere."""
+    if not _NAME.fullmatch(name):
+        raise BundleError(
+            f"{where} names a file {name!r}. Files of a bundle lie side by side and are named with letters, "
+            "digits, '.', '_' and '-' only. Do not trust this bundle."
+        )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Files]:
+    """The files of the bundle at `path`.
+
+    Raises:
+        BundleError: there is no bundle, or its archive is damaged.
+    """
+    if path.is_dir():
+        yield _Folder(path)
+    elif path.is_file():
+        with _archive_errors(path), zipfile.ZipFile(path) as archive:
+            yield _Archive(path, archive)
+    else:
+        raise BundleError(
+            f"There is no bundle at {path}. Expected a folder with {ABOUT}, or a .stepdown file; "
+            "`stepdown export RUN` makes one."
+        )
+
+
+class _Folder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> set[str]:
+        return {entry.name for entry in self.path.iterdir()}
+
+    def size(self, name: str) -> int:
+        return self._stat(name).st_size
+
+    def read(self, name: str, size: int) -> bytes:
+        self._stat(name)
+        # Should the file have become a link or a pipe since: neither followed nor waited for.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        with self._errors(name):
+            handle = os.open(self.path / name, flags | getattr(os, "O_BINARY", 0))
+            with open(handle, "rb") as file:  # noqa: PTH123
+                return _exactly(file.read(size + 1), size, str(self.path / name))
+
+    def _stat(self, name: str) -> os.stat_result:
+        with self._errors(name):
+            found = (self.path / name).lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise BundleError(
+                f"{self.path / name} is not a plain file, and links out of a bundle are not followed. "
+                "Put the file itself there."
+            )
+        return found
+
+    @contextmanager
+    def _errors(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise BundleError(
+                f"{self.path} has no {name}, so it is no complete bundle. Copy it again, or export it."
+            ) from error
+        except OSError as error:
+            raise BundleError(
+                f"{self.path / name} cannot be read: {error.strerror}. Mend its permissions."
+            ) from error
+
+
+class _Archive:
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self.archive = archive
+        self.entries: dict[str, zipfile.ZipInfo] = {}
+        for entry in archive.infolist():
+            check_name(entry.filename, str(path))
+            if entry.filename in self.entries:
+                raise BundleError(f"{path} holds {entry.filename} twice. Do not trust this bundle.")
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise BundleError(f"{path} holds {entry.filename} as a link. Do not trust this bundle.")
+            self.entries[entry.filename] = entry
+            if len(self.entries) > MOST_FILES:
+                raise BundleError(f"{path} holds more than {MOST_FILES} files, so it is no bundle.")
+
+    def names(self) -> set[str]:
+        return set(self.entries)
+
+    def size(self, name: str) -> int:
+        if name not in self.entries:
+            raise BundleError(f"{self.path} has no {name}, so it is no complete bundle. Copy it again.")
+        entry = self.entries[name]
+        if entry.file_size > max(2**20, _MOST_PACKED * entry.compress_size):
+            raise BundleError(
+                f"{self.path}: {name} would unpack to {entry.file_size:,} bytes from {entry.compress_size:,}. "
+                "Do not trust this bundle."
+            )
+        return entry.file_size
+
+    def read(self, name: str, size: int) -> bytes:
+        with self.archive.open(self.entries[name]) as file:
+            return _exactly(file.read(size + 1), size, f"{self.path}: {name}")
+
+
+def _exactly(content: bytes, size: int, what: str) -> bytes:
+    if len(content) != size:
+        raise BundleError(f"{what} has not the {size:,} bytes that were promised. Copy the bundle again.")
+    return content
+
+
+@contextmanager
+def _archive_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BundleError:
+        raise
+    except OSError as error:
+        raise BundleError(
+            f"{path} cannot be read: {error.strerror or error}. Copy the bundle again."
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged archive makes zipfile raise nearly anything
+        raise BundleError(
+            f"{path} is not a whole zip archive ({error}), which a single-file bundle is. Copy it again."
+        ) from error

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepdown.errors import ModelError
+from stepdown.export import graphs
+from stepdown.students import saved
+from stepdown.students.compact import CompactNetwork, shape_for
+from stepdown.students.model import TextModel, logits
+from stepdown.tokens.words import Words
+
+WORDS = Words(tuple(f"w{index}" for index in range(400)))
+
+
+def student(classes: int = 2, budget: int = 20_000) -> TextModel:
+    shape = shape_for(budget, WORDS.vocab_size, classes)
+    torch.manual_seed(0)
+    names = tuple(f"label {index}" for index in range(classes))
+    words = Words(WORDS.entries[: shape.vocabulary - 2])
+    return TextModel(CompactNetwork(shape), words, names, 32, "compact", shape.describe())
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(12_000, 4_000_000), st.integers(50, 60_000), st.sampled_from([2, 3, 28, 77, 150]))
+def test_a_budget_is_never_exceeded_and_well_used(budget: int, words: int, classes: int) -> None:
+    try:
+        shape = shape_for(budget, words, classes)
+    except ModelError:
+        assert budget < 400 * classes + 12_000
+        return
+    assert shape.parameters <= budget
+    assert shape.vocabulary <= words
+    assert shape.parameters >= 0.85 * budget
+    assert [columns for _, columns in shape.tiers] == sorted({c for _, c in shape.tiers}, reverse=True)
+
+
+@pytest.mark.parametrize("budget", [20_000, 250_000])
+def test_the_count_of_the_shape_is_the_count_of_the_network(budget: int) -> None:
+    shape = shape_for(budget, 5_000, 3)
+    network = CompactNetwork(shape)
+    assert sum(parameter.numel() for parameter in network.parameters()) == shape.parameters
+
+
+def test_the_published_proportions_at_250k() -> None:
+    shape = shape_for(250_000, 20_000, 2)
+    assert (shape.width, shape.hidden) == (32, 56)
+    assert 0.97 * 250_000 <= shape.parameters <= 250_000
+
+
+def test_a_budget_too_small_for_the_classes_says_what_is_needed() -> None:
+    with pytest.raises(ModelError, match=r"5,000 parameters .* 500 classes.*Raise max_params"):
+        shape_for(5_000, 1_000, 500)
+
+
+def test_padding_never_changes_a_texts_logits() -> None:
+    network = student().network.eval()
+    lengths = torch.tensor([3, 9, 1])
+    ids = torch.randint(2, 100, (3, 9))
+    with torch.inference_mode():
+        together = network(ids, lengths)
+        alone = torch.cat([network(ids[i : i + 1, :n], torch.tensor([n])) for i, n in enumerate(lengths.tolist())])
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_order_and_batches_never_change_what_a_model_says() -> None:
+    model = student()
+    texts = [" ".join(f"w{(i * 7 + j) % 400}" for j in range(1 + i % 30)) for i in range(300)]
+    said = logits(model, model.encode(texts))
+    shuffled = np.random.default_rng(0).permutation(len(texts))
+    again = logits(model, model.encode([texts[index] for index in shuffled]))
+    assert np.abs(said[shuffled] - again).max() < 1e-5
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_exported_graph_says_what_the_network_says(tmp_path: Path, classes: int) -> None:
+    model = student(classes)
+    graphs.write(model, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    tokens = model.encode(["w1 w2 w3", "", "w5 " * 40, "unheard-of ☃ words"])
+    ids, lengths = tokens.pad(np.arange(4), model.tokenizer.pad_id)
+    found = session.run(None, {"ids": ids, "lengths": lengths})[0]
+    assert np.abs(found - logits(model, tokens)).max() < 1e-5
+    # The file holds the tables tier by tier: it is no larger than the parameters and the graph.
+    assert (tmp_path / "model.onnx").stat().st_size < 4 * model.parameters + 8_000
+
+
+def test_a_saved_student_comes_back_the_same(tmp_path: Path) -> None:
+    model = student(3)
+    saved.save(model, tmp_path)
+    again = saved.load(tmp_path)
+    assert (again.label_names, again.max_length, again.description) == (
+        model.label_names,
+        model.max_length,
+        model.description,
+    )
+    tokens = model.encode(["w1 w2", "w3"])
+    assert np.array_equal(logits(model, tokens), logits(again, again.encode(["w1 w2", "w3"])))

@@ -1,0 +1,131 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from stepdown import train
+from stepdown.students.compact import CompactNetwork, shape_for
+from stepdown.students.model import TextModel, logits
+from stepdown.tokens.words import Words
+
+GOOD, BAD = ("good", "fine", "great"), ("bad", "dull", "poor")
+FILLER = tuple(f"word{index}" for index in range(40))
+
+
+def corpus(n: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
+    """Texts whose label is in one word of theirs."""
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, 2, n)
+    texts = []
+    for label in labels:
+        words = list(draw.choice(FILLER, draw.integers(2, 12)))
+        words.insert(draw.integers(0, len(words)), draw.choice(GOOD if label else BAD))
+        texts.append(" ".join(words))
+    return texts, labels.astype(np.int64)
+
+
+def fresh() -> TextModel:
+    words = Words((*GOOD, *BAD, *FILLER))
+    shape = shape_for(12_000, words.vocab_size, 2)
+    torch.manual_seed(1)
+    return TextModel(CompactNetwork(shape), words, ("no", "yes"), 32, "compact", shape.describe())
+
+
+def examples(model: TextModel, n: int = 200, targets: np.ndarray | None = None) -> train.Examples:
+    texts, labels = corpus(n)
+    return train.Examples(
+        model.encode(texts), labels, np.zeros((0, n, 2), np.float32) if targets is None else targets
+    )
+
+
+HARD = train.Objective(soft_weight=0.0, hard_weight=1.0)
+SCHEDULE = train.Schedule(epochs=4, batch_size=16, learning_rate=5e-3, seed=3)
+
+
+def run(model: TextModel, given: train.Examples, objective: train.Objective, schedule: train.Schedule) -> list[float]:
+    events = train.fit(model, given, objective, schedule, accelerator=Accelerator(cpu=True))
+    return [event.loss for event in events if isinstance(event, train.Step)]
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_it_learns_from_hard_labels(ema: float | None) -> None:
+    model = fresh()
+    run(model, examples(model), HARD, train.Schedule(8, 16, 5e-3, ema=ema))
+    texts, labels = corpus(300, seed=9)
+    assert (logits(model, model.encode(texts)).argmax(1) == labels).mean() > 0.9
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse"])
+def test_it_learns_from_soft_labels_alone(loss: str) -> None:
+    model = fresh()
+    texts, labels = corpus(200)
+    margin = np.where(labels == 1, 3.0, -3.0).astype(np.float32)
+    targets = np.stack([-margin / 2, margin / 2], 1)[None]
+    given = train.Examples(model.encode(texts), np.full(200, -1, np.int64), targets)
+    objective = train.Objective(soft_weight=1.0, hard_weight=0.0, loss=loss)  # type: ignore[arg-type]
+    run(model, given, objective, train.Schedule(8, 16, 5e-3))
+    held_out, gold = corpus(300, seed=9)
+    assert (logits(model, model.encode(held_out)).argmax(1) == gold).mean() > 0.9
+
+
+def test_accumulation_changes_neither_loss_nor_weights() -> None:
+    outcomes = []
+    for accumulate in (1, 4, 16):
+        model = fresh()
+        schedule = train.Schedule(1, 16, 1e-3, accumulate=accumulate, seed=3)
+        # 200 texts: the last batch is short, and is not divided evenly either.
+        losses = run(model, examples(model), HARD, schedule)
+        outcomes.append((losses, torch.cat([p.detach().flatten() for p in model.network.parameters()])))
+    for losses, weights in outcomes[1:]:
+        assert np.allclose(losses, outcomes[0][0], atol=1e-5)
+        assert torch.allclose(weights, outcomes[0][1], atol=2e-4)
+
+
+def test_a_seed_decides_everything() -> None:
+    first, second, other = fresh(), fresh(), fresh()
+    assert run(first, examples(first), HARD, SCHEDULE) == run(second, examples(second), HARD, SCHEDULE)
+    for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    different = train.Schedule(4, 16, 5e-3, seed=4)
+    assert run(other, examples(other), HARD, different)[0] != run(fresh(), examples(fresh()), HARD, SCHEDULE)[0]
+
+
+def test_training_leaves_the_callers_random_numbers_alone() -> None:
+    model = fresh()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(model, examples(model), HARD, SCHEDULE)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_every_text_is_seen_once_an_epoch() -> None:
+    lengths = np.random.default_rng(0).integers(1, 60, 1234)
+    batches = train._epoch_batches(lengths, 16, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(1234))
+    waste = sum(len(b) * lengths[b].max() for b in batches) / lengths.sum()
+    assert waste < 1.1  # nearly equal lengths: little padding
+
+
+def test_the_average_of_weights_is_what_an_epoch_shows() -> None:
+    model = fresh()
+    seen = []
+    schedule = train.Schedule(3, 16, 5e-3, ema=0.9, seed=3)
+    for event in train.fit(model, examples(model), HARD, schedule, accelerator=Accelerator(cpu=True)):
+        if isinstance(event, train.Epoch):
+            seen.append(copy.deepcopy(model.network.state_dict()))
+    final = model.network.state_dict()
+    assert all(torch.equal(seen[-1][name], final[name]) for name in final)
+    assert not torch.equal(seen[0]["output.weight"], seen[1]["output.weight"])
+
+
+def test_several_teachers_count_by_their_mean() -> None:
+    model = fresh()
+    one = np.random.default_rng(0).normal(size=(1, 200, 2)).astype(np.float32)
+    twice = np.concatenate([one, one])
+    soft = train.Objective(1.0, 0.0, "mse")
+    again = fresh()
+    losses = run(model, examples(model, targets=one), soft, SCHEDULE)
+    assert np.allclose(losses, run(again, examples(again, targets=twice), soft, SCHEDULE), rtol=1e-4)
