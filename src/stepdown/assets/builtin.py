@@ -174,7 +174,7 @@ def data(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
 
 
 def model(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
-    """The folder of a built-in model in Hugging Face's layout. Raises as `data`, ModelError in DataError's place."""
+    """The folder of a built-in model in Hugging Face's layout. Raises as `data`, but ModelError."""
     return _ready(_known(name, "model", ModelError), progress)
 
 

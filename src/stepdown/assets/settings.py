@@ -80,6 +80,8 @@ def read(environment: Mapping[str, str] | None = None) -> IndexSettings:
 
 def _from_files(environment: Mapping[str, str]) -> dict[str, str]:
     """pip's options by long name, from its configuration files alone."""
+    if environment.get("PIP_CONFIG_FILE") == os.devnull:  # pip's own way to say: no files at all
+        return {}
     sections = _told_by_pip(environment)
     if sections is None:
         sections = _parsed(environment)
@@ -138,8 +140,6 @@ def _pip_files(environment: Mapping[str, str]) -> Iterator[Path]:
     import platformdirs
 
     named = environment.get("PIP_CONFIG_FILE")
-    if named == os.devnull:
-        return
     base = "pip.ini" if os.name == "nt" else "pip.conf"
     for folder in reversed(
         platformdirs.site_config_dir("pip", appauthor=False, multipath=True).split(os.pathsep)

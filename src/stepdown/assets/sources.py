@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import ssl
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,8 +67,8 @@ class Source:
 
     @property
     def shown(self) -> str:
-        """The URL as it may be printed: without the password that it may carry."""
-        return Link(self.url).redacted if "://" in self.url else self.url
+        """The URL as it may be printed."""
+        return _without_password(self.url)
 
 
 def sources(settings: IndexSettings) -> list[Source]:
@@ -172,9 +174,10 @@ class Session:
             except _BROKEN as error:
                 reason = f"{shown} could not be reached ({str(error) or type(error).__name__})"
             except (ValueError, OSError) as error:
-                raise SourceError("unreachable", f"{shown} cannot be read ({error})") from error
+                told = _without_password(f"{shown} cannot be read ({error})")
+                raise SourceError("unreachable", told) from error
             if pause is None:
-                raise SourceError("unreachable", reason)
+                raise SourceError("unreachable", _without_password(reason))
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -190,14 +193,34 @@ def session(settings: IndexSettings, timeout: float | None = None) -> Iterator[S
     options: dict[str, Any] = {"proxy": settings.proxy} if settings.proxy else {}
     if settings.cert or settings.client_cert:
         options["verify"] = _certificates(settings)
-    with PyPIClient(
-        trusted_hosts=settings.trusted_hosts,
-        timeout=(min(seconds, _CONNECT_SECONDS), seconds, seconds, seconds),
-        follow_redirects=True,
-        **options,
-    ) as client:
+    try:
+        client = PyPIClient(
+            trusted_hosts=settings.trusted_hosts,
+            timeout=(min(seconds, _CONNECT_SECONDS), seconds, seconds, seconds),
+            follow_redirects=True,
+            mounts=_to_trusted_hosts(settings),
+            **options,
+        )
+    except (ValueError, ImportError, _HTTP.InvalidURL) as error:  # ImportError: a SOCKS proxy needs a package
+        told = _without_password(f"the proxy or the hosts that the settings name are no use ({error})")
+        raise SourceError("unreachable", told) from error
+    with client:
         client.auth = MultiDomainBasicAuth(prompting=False, index_urls=settings.indexes)
         yield Session(client, seconds)
+
+
+def _to_trusted_hosts(settings: IndexSettings) -> dict[str, Any]:
+    """Connections to hosts whose certificates are not asked for, through the proxy that all others go through.
+
+    unearth's own would go past the proxy, and behind a company's proxy trusted hosts are the rule.
+    """
+    ways: dict[str, Any] = {}
+    for host in settings.trusted_hosts:
+        proxies = {} if urllib.request.proxy_bypass(host.partition(":")[0]) else urllib.request.getproxies()
+        for scheme in ("http", "https"):
+            proxy = settings.proxy or proxies.get(scheme) or proxies.get("all")
+            ways[f"{scheme}://{host}"] = _HTTP.HTTPTransport(verify=False, proxy=proxy)
+    return ways
 
 
 def _certificates(settings: IndexSettings) -> ssl.SSLContext:
@@ -215,6 +238,10 @@ def _certificates(settings: IndexSettings) -> ssl.SSLContext:
             "unreachable", f"the certificates that pip's settings name are no use ({error})"
         ) from error
     return context
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def _location(source: Source) -> dict[str, Any]:

@@ -31,8 +31,9 @@ def open_hub(source: str) -> dict[str, Table]:
     except ImportError:
         raise missing_extra("datasets", "train", "Reading data sets of the hub") from None
     try:
-        # Nothing but the download is asked of the hub; `assets.hub` sees to it for a client not yet imported.
+        # Nothing but the download is asked of the hub: no usage data, no ping that counts downloads.
         huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
         loaded = datasets.load_dataset(parts["id"], parts["config"])
     except Exception as error:  # the client raises whatever its transport, parsers and file system raise
         raise _said_plainly(source, parts["id"], parts["config"], error) from error

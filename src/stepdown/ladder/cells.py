@@ -30,8 +30,8 @@ def work(context: Context, cell: Cell) -> None:
     What a cell is made from (recipe, data, teachers, seed, versions, arithmetic) is in its key; its manifest is
     written last. A cell that was interrupted leaves no trace but time.
     """
-    folder, key = context.folder(cell), _key(context, cell)
-    manifest = store.finished(folder, key)
+    folder, made_from = context.folder(cell), key(context, cell)
+    manifest = store.finished(folder, made_from)
     if manifest is not None:
         context.manifests[cell.id] = manifest
         context.tell(Begun(cell.id, manifest["model"], finished_before=True))
@@ -48,7 +48,7 @@ def work(context: Context, cell: Cell) -> None:
         size = saved.size(unfinished)
         measured = _measure(context, cell, model, unfinished)
         manifest = {
-            "key": key,
+            "key": made_from,
             "model": model.description,
             "parameters": model.parameters,
             "bytes": size,
@@ -82,7 +82,8 @@ def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
     return said
 
 
-def _key(context: Context, cell: Cell) -> str:
+def key(context: Context, cell: Cell) -> str:
+    """Digest of everything that a cell is made from; its teachers must be finished."""
     recipe = context.recipe
     if cell.position == 0:
         about = repr(recipe.teacher), _folder_digest(assets.model(recipe.teacher.model[0]))

@@ -78,7 +78,7 @@ class Context:
     data_key: str
     accelerator: Accelerator
     precision: torch.dtype
-    tell: Callable[[Happening], None]
+    tell: Callable[[Happening], None] = lambda happening: None
     trained: dict[str, TextModel] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
 

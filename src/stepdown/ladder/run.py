@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
-from stepdown import data, recipe, store, transfer
-from stepdown.ladder import cells
+from stepdown import data, export, recipe, report, store, transfer
+from stepdown.ladder import cells, outcome
 from stepdown.ladder.context import Context, Happening, data_key
-from stepdown.ladder.plan import plan
+from stepdown.ladder.plan import Cell, plan
 from stepdown.recipe import Recipe
+from stepdown.runtime import Calibration, Source
 from stepdown.students.model import fast_precision
 
 
-def open_run(chosen: Recipe, out: Path, tell: Callable[[Happening], None]) -> Context:
+def open_run(chosen: Recipe, out: Path) -> Context:
     """Read and cut the data, gather the transfer set, and lay out the cells; nothing is written yet.
 
     Raises:
@@ -42,25 +44,71 @@ def open_run(chosen: Recipe, out: Path, tell: Callable[[Happening], None]) -> Co
         data_key(dataset, texts, labels),
         accelerator,
         fast_precision(accelerator.device),
-        tell,
     )
 
 
-def work_through(context: Context) -> None:
-    """Finish every cell of a run, in order, under the run's lock.
+def work_through(context: Context, tell: Callable[[Happening], None] = lambda happening: None) -> dict[str, Any]:
+    """Finish every cell of a run, in order, under the run's lock; then write its results and pack its bundle.
 
     Interrupted at any point and started again, it loses at most the cell in work.
+
+    Args:
+        tell: is called with everything that happens.
+
+    Returns:
+        The content of results.json.
 
     Raises:
         StoreError: another run works in the same folder, or the disk fails.
         ModelError: a model cannot serve.
+        CheckError: the bundle does not say what the trained model says.
     """
-    with store.lock(context.out / ".lock", f"another run works in {context.out}", wait=False):
-        store.sweep(context.out)
-        store.write_text(context.out / "recipe.toml", recipe.dump(context.recipe))
+    context.tell = tell
+    out = context.out
+    with store.lock(out / ".lock", f"another run works in {out}", wait=False):
+        store.sweep(out)
+        store.write_text(out / "recipe.toml", recipe.dump(context.recipe))
         for cell in context.plan.cells:
             cells.work(context, cell)
             _forget(context, cell.id)
+        chosen = outcome.best(context)
+        found = {**outcome.results(context), "key": _key(context)}
+        _pack(context, chosen, found)
+        found["bundle"] = str(out / "bundle")
+        store.write_text(out / "report.html", report.html(found))
+        store.write_json(out / "results.json", found)
+    return found
+
+
+def finished(context: Context) -> dict[str, Any] | None:
+    """The results of a run that was finished before from the same inputs; None if anything is left to do."""
+    for cell in context.plan.cells:
+        manifest = store.finished(context.folder(cell), cells.key(context, cell))
+        if manifest is None:
+            return None
+        context.manifests[cell.id] = manifest
+    path = context.out / "results.json"
+    found = store.read_json(path) if path.exists() else None
+    return found if found and found.get("key") == _key(context) and (context.out / "bundle").exists() else None
+
+
+def _key(context: Context) -> str:
+    """Digest of all cells, for telling whether results.json is theirs."""
+    return store.digest(*(context.manifests[cell.id]["key"] for cell in context.plan.cells))
+
+
+def _pack(context: Context, chosen: Cell, found: dict[str, Any]) -> None:
+    spec = context.recipe
+    sources = [Source(name, "teacher") for name in spec.teacher.model]
+    sources.append(Source(spec.data.source or str(spec.data.train), "data"))
+    export.export(
+        cells.model_of(context, chosen.id),
+        context.out / "bundle",
+        check_texts=context.dataset.report.texts[:2000],
+        calibration=Calibration(),
+        sources=sources,
+        card=report.card(found),
+    )
 
 
 def _forget(context: Context, finished: str) -> None:

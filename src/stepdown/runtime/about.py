@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -36,7 +35,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Weights:
-    """The network's file; `format` is "onnx", which runs here, or "safetensors", which needs the training extra."""
+    """The network's file; `format` is "onnx", which runs here, or "safetensors", which needs torch."""
 
     file: str = "model.onnx"
     format: str = "onnx"
@@ -204,8 +203,7 @@ def _promises(files: _Said) -> dict[str, Promise]:
 
 def _calibration(said: _Said) -> Calibration:
     temperature = said.value.get("temperature")
-    fits = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    if not fits or not 1e-3 <= temperature <= 1e3:
+    if not isinstance(temperature, int | float) or not 1e-3 <= temperature <= 1e3 or temperature is True:
         raise said.fault("temperature", "a number from 0.001 to 1000")
     return Calibration(float(temperature), said.text_or_none("split"), said.whole_or_none("n", 0, 10**15))
 

@@ -1,4 +1,4 @@
-"""The bundle: a folder, or one `.stepdown` file, that holds all that a classifier needs. See docs/bundle.md."""
+"""The bundle: a folder or one `.stepdown` file with all that a classifier needs. See docs/bundle.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIX = ".stepdown"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle in memory: what it says of itself, and the content of its files by name, checksums verified."""
+    """A bundle in memory: what it says of itself, and the verified content of its files by name."""
 
     about: About
     files: Mapping[str, bytes]
@@ -62,15 +62,15 @@ def _verified(files: Files, name: str, promise: Promise, path: Path) -> bytes:
     size = files.size(name)
     if size != promise.size:
         raise BundleError(
-            f"{path}: {name} has {size:,} bytes, but {ABOUT} says {promise.size:,}. It was changed or not copied "
-            "whole: copy the bundle again."
+            f"{path}: {name} has {size:,} bytes, but {ABOUT} says {promise.size:,}. "
+            "It was changed or not copied whole: copy the bundle again."
         )
     content = files.read(name, size)
     found = hashlib.sha256(content).hexdigest()
     if found != promise.sha256:
         raise BundleError(
-            f"{path}: {name} is damaged: its sha256 is {found[:12]}…, but {ABOUT} says {promise.sha256[:12]}…. "
-            "Copy the bundle again."
+            f"{path}: {name} is damaged: its sha256 is {found[:12]}…, "
+            f"but {ABOUT} says {promise.sha256[:12]}…. Copy the bundle again."
         )
     return content
 

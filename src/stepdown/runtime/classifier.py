@@ -99,17 +99,17 @@ class Classifier:
         return self.probabilities(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """What the network says, before calibration: float32, shape [n, labels]. Raises as `predict_proba`."""
+        """What the network says, before calibration: float32, shape [n, labels]. Raises InputError."""
         return self.read(texts)[0]
 
     def read(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Logits, and which texts were cut.
+        """Logits, and which texts were cut: what all the others are made from.
 
         Args:
             texts: n of them.
 
         Returns:
-            logits, float32, shape [n, labels], and bool, shape [n], true where a text was longer than `max_length`.
+            logits, float32, shape [n, labels], and bool, shape [n], true where a text exceeds `max_length`.
 
         Raises:
             InputError: `texts` is no list of texts.
@@ -128,7 +128,8 @@ class Classifier:
         """Softmax of logits [n, labels] at the bundle's temperature: float32, same shape."""
         scaled = logits.astype(np.float64) / self.about.calibration.temperature
         weights = np.exp(scaled - scaled.max(1, keepdims=True))
-        return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+        found: np.ndarray = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+        return found
 
     def _run(self, encoded: Tokens) -> np.ndarray:
         result = np.zeros((len(encoded), len(self.label_names)), np.float32)
@@ -166,8 +167,8 @@ class Classifier:
         expected = (2, len(self.label_names))
         if said.dtype != np.float32 or said.shape != expected or not np.isfinite(said).all():
             raise BundleError(
-                f"{self._where} answers two texts with {said.dtype} of shape {said.shape}; expected finite float32 "
-                f"of shape {expected}, one column a label. Export the bundle again."
+                f"{self._where} answers two texts with {said.dtype} of shape {said.shape}; expected finite "
+                f"float32 of shape {expected}, one column a label. Export the bundle again."
             )
 
 
@@ -185,7 +186,7 @@ def split(lengths: np.ndarray) -> list[np.ndarray]:
     # Where a longer text follows; only there is anything to decide.
     steps = np.flatnonzero(np.diff(ordered)) + 1
     groups, start = [], 0
-    for step in steps:
+    for step in steps.tolist():
         if (step - start) * (ordered[step] - ordered[step - 1]) > _IDS_PER_CALL:
             groups.append((start, step))
             start = step
@@ -225,8 +226,8 @@ def _session(content: bytes, threads: int, where: str) -> Any:
     expected = {("ids", "tensor(int64)", 2), ("lengths", "tensor(int64)", 1), ("logits", "tensor(float)", 2)}
     if found != expected:
         raise BundleError(
-            f"{where} has other inputs and outputs than ids [texts, length] and lengths [texts] of int64 and logits "
-            "[texts, labels] of float32. Export the bundle again."
+            f"{where} has other inputs and outputs than ids [texts, length] and lengths [texts] of int64 and "
+            "logits [texts, labels] of float32. Export the bundle again."
         )
     return session
 
@@ -255,7 +256,7 @@ def _check_texts(texts: object) -> None:
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(
-                f"Text {index} is a {type(text).__name__} ({_short(text)}), not a str. Every text must be a str."
+                f"Text {index} is a {type(text).__name__} ({_short(text)}), not a str. Make all of them str."
             )
 
 

@@ -1,8 +1,8 @@
 """Reads the files of a bundle that may come from a stranger: bounded, checked, and nothing else touched.
 
-A bundle is a folder or a zip archive. Of a folder only the named files are opened, never through a link; of an
-archive nothing is unpacked to the disk, so no name in it can point anywhere. Sizes are compared with what was
-promised before anything is read.
+A bundle is a folder or a zip archive. Of a folder only the named files are opened, never through a link; of
+an archive nothing is unpacked to the disk, so no name in it can point anywhere. Sizes are compared with what
+was promised before anything is read.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class _Archive:
         entry = self.entries[name]
         if entry.file_size > max(2**20, _MOST_PACKED * entry.compress_size):
             raise BundleError(
-                f"{self.path}: {name} would unpack to {entry.file_size:,} bytes from {entry.compress_size:,}. "
+                f"{self.path}: {name} would unpack {entry.compress_size:,} bytes to {entry.file_size:,}. "
                 "Do not trust this bundle."
             )
         return entry.file_size
@@ -148,7 +148,7 @@ class _Archive:
 
 def _exactly(content: bytes, size: int, what: str) -> bytes:
     if len(content) != size:
-        raise BundleError(f"{what} has not the {size:,} bytes that were promised. Copy the bundle again.")
+        raise BundleError(f"{what} has not the {size:,} bytes that it promised. Copy the bundle again.")
     return content
 
 

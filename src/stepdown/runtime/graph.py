@@ -1,7 +1,7 @@
-"""Looks into an ONNX file before onnxruntime does: nothing outside the bundle, no foreign code, no endless loop.
+"""Looks into an ONNX file before onnxruntime does: no foreign files, no foreign operators, no endless loop.
 
-The runtime has no `onnx` package, and needs little of it: ONNX files are protocol buffers, whose encoding is a few
-rules (https://protobuf.dev/programming-guides/encoding). Only the fields named below are followed.
+The runtime has no `onnx` package, and needs little of it: ONNX files are protocol buffers, whose encoding is
+a few rules (https://protobuf.dev/programming-guides/encoding). Only the fields named below are followed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _INNER = {
     },
     "sparse tensor": {1: "tensor", 2: "tensor"},
 }
-_OPERATOR, _DOMAIN = 4, 7  # of a node
-_OPSET_DOMAIN = 1
-_EXTERNAL, _LOCATION = 13, 14  # of a tensor
+# Fields by message and number: an operator's name, the domain of operators, and data that lie elsewhere.
+_OPERATOR = ("node", 4)
+_DOMAIN = frozenset({("node", 7), ("opset", 1)})
+_OUTSIDE = frozenset({("tensor", 13), ("tensor", 14)})
 _DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 # Loops could run for ever; a context node loads a file of a vendor's.
 _REFUSED = frozenset({"Loop", "Scan", "EPContext"})
@@ -61,18 +62,8 @@ def _walk(content: memoryview, where: str) -> None:
         graphs += kind == "graph"
         inner = _INNER.get(kind, {})
         for number, value in _fields(part):
-            if kind == "training" or (
-                kind == "tensor" and (number == _EXTERNAL or (number == _LOCATION and value))
-            ):
-                raise BundleError(
-                    f"{where} refers to data outside itself or to training. A bundle's graph holds all its weights: "
-                    "do not trust this one."
-                )
-            if kind == "node" and number in (_OPERATOR, _DOMAIN):
-                _check_name(_text(value), _REFUSED if number == _OPERATOR else None, where)
-            elif kind == "opset" and number == _OPSET_DOMAIN:
-                _check_name(_text(value), None, where)
-            elif number in inner:
+            _judge(kind, number, value, where)
+            if number in inner:
                 if isinstance(value, int):
                     raise ValueError(f"a {inner[number]} is a number")
                 waiting.append((inner[number], value, depth + 1))
@@ -80,12 +71,19 @@ def _walk(content: memoryview, where: str) -> None:
         raise ValueError("it has no graph")
 
 
-def _check_name(name: str, refused: frozenset[str] | None, where: str) -> None:
-    if (refused is None and name not in _DOMAINS) or (refused is not None and name in refused):
-        what = "operators of the domain" if refused is None else "the operator"
+def _judge(kind: str, number: int, value: memoryview | int, where: str) -> None:
+    place = (kind, number)
+    if kind == "training" or (place in _OUTSIDE and value):
         raise BundleError(
-            f"{where} uses {what} {name!r}, which no classifier of a bundle needs. Do not trust it."
+            f"{where} refers to data outside itself or to training. A bundle's graph holds all its weights: "
+            "do not trust this one."
         )
+    if place in _DOMAIN and (name := _text(value)) not in _DOMAINS:
+        raise BundleError(
+            f"{where} uses operators of the domain {name!r}, which no bundle may. Do not trust it."
+        )
+    if place == _OPERATOR and (name := _text(value)) in _REFUSED:
+        raise BundleError(f"{where} uses the operator {name}, which no bundle may. Do not trust it.")
 
 
 def _text(value: memoryview | int) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,12 +17,12 @@ import numpy as np
 from stepdown.errors import InputError
 from stepdown.runtime import atomic
 from stepdown.runtime.classifier import Classifier
-from stepdown.runtime.rows import BadRow, Row, Table
+from stepdown.runtime.rows import BadRow, Row, Table, from_file, from_stream, from_texts
 
 # Rows answered at a time: enough to fill batches of one length, few enough for any memory.
 _WINDOW = 4096
 # Our keys; a column of the user's that has the name of one is kept under `input_` and its name.
-_OURS = ("text", "label", "score", "scores", "truncated")
+_OURS = frozenset({"label", "score", "scores", "truncated"})
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 Answer = dict[str, Any]
@@ -47,8 +46,8 @@ def answers(classifier: Classifier, texts: list[str], top: int) -> list[Answer]:
         top: how many labels to score, best first; 0 for all.
 
     Returns:
-        n objects: `text`, `label`, `score` (the label's probability), `scores` (label to probability, best first),
-        and `truncated`, true, where a text was cut.
+        n objects: `text`, `label`, `score` (the label's probability), `scores` (label to probability, best
+        first), and `truncated`, true, where a text was cut.
     """
     logits, truncated = classifier.read(texts)
     probabilities = classifier.probabilities(logits)
@@ -67,6 +66,58 @@ def answers(classifier: Classifier, texts: list[str], top: int) -> list[Answer]:
             answer["truncated"] = True
         found.append(answer)
     return found
+
+
+@dataclass(frozen=True)
+class Work:
+    """What `stepdown predict` was asked for.
+
+    Attributes:
+        texts: from the command line; where there are none, the input is read.
+        input: a file of texts; None for the standard input, a text a line.
+        column: of the input, with the text.
+        output: a file; None for JSON lines on the standard output.
+        top: how many labels to score, best first; 0 for all.
+    """
+
+    texts: tuple[str, ...] = ()
+    input: Path | None = None
+    column: str | None = None
+    output: Path | None = None
+    top: int = 5
+
+
+def run(
+    classifier: Classifier,
+    work: Work,
+    stdin: BinaryIO,
+    stdout: BinaryIO,
+    *,
+    on_bad: Callable[[BadRow], None] | None = None,
+    on_progress: Callable[[Counts], None] | None = None,
+) -> Counts:
+    """Read what `work` names, answer it, write the answers; memory stays the same however long the input.
+
+    Args:
+        classifier: asked.
+        work: what to do.
+        stdin: read where no texts and no input are named.
+        stdout: written where no output is named.
+        on_bad: told of each row that cannot be read, which is then left out; None raises the first.
+        on_progress: told after each window of rows.
+
+    Raises:
+        InputError: an input or (BadRow) one of its rows that cannot be read, or an output that does not fit.
+        StoreError: the output cannot be written.
+    """
+    columns: tuple[str, ...] | None = ()
+    if work.texts or work.input:
+        source = from_file(work.input, work.column) if work.input else from_texts(work.texts)
+        columns, given = source.columns, windows(source)
+    else:
+        given = from_stream(stdin)
+    with nullcontext(to_stream(stdout)) if work.output is None else to_file(work.output, columns) as sink:
+        return answer_all(classifier, given, sink, top=work.top, on_bad=on_bad, on_progress=on_progress)
 
 
 def windows(table: Table) -> Iterator[list[Row | BadRow]]:
@@ -134,7 +185,9 @@ def to_file(path: Path, columns: tuple[str, ...] | None) -> Iterator[Sink]:
     """
     delimiter = _DELIMITERS.get(path.suffix.lower())
     if delimiter and columns is None:
-        raise InputError(f"{path}: a .jsonl input is answered as .jsonl, for its rows may differ in their columns.")
+        raise InputError(
+            f"{path}: a .jsonl input is answered as .jsonl, for its rows may differ in their columns."
+        )
     with atomic.new_file(path) as file:
 
         def put(content: bytes) -> None:
@@ -154,11 +207,10 @@ def to_stream(stream: BinaryIO) -> Sink:
 
 
 def json_lines(put: Callable[[bytes], None]) -> Sink:
-    """A sink of one JSON object a line: the columns of the row, and the answer."""
+    """A sink of one JSON object a line: the columns of the row, and the answer; `put` takes the bytes."""
 
     def sink(rows: list[Row], said: list[Answer]) -> None:
-        lines = [_json(_renamed(row.columns) | answer) for row, answer in zip(rows, said, strict=True)]
-        put(b"".join(lines))
+        put(b"".join(_json(_kept(row) | answer) for row, answer in zip(rows, said, strict=True)))
 
     return sink
 
@@ -171,12 +223,11 @@ def table(put: Callable[[bytes], None], columns: tuple[str, ...], delimiter: str
         columns: of the rows; where there are none, the text is the first column.
         delimiter: between cells.
     """
-    names = [_rename(name) for name in columns] or ["text"]
-    mine = ("label", "score", "scores", "truncated")
-    put(_delimited([[*names, *mine]], delimiter))
+    names = [_renamed(name, columns) for name in columns] or ["text"]
+    put(_delimited([[*names, "label", "score", "scores", "truncated"]], delimiter))
 
     def sink(rows: list[Row], said: list[Answer]) -> None:
-        cells = []
+        cells: list[list[Any]] = []
         for row, answer in zip(rows, said, strict=True):
             held = [row.columns[name] for name in columns] or [row.text]
             scores = json.dumps(answer["scores"], ensure_ascii=False)
@@ -187,9 +238,33 @@ def table(put: Callable[[bytes], None], columns: tuple[str, ...], delimiter: str
     return sink
 
 
-def _renamed(columns: dict[str, Any]) -> dict[str, Any]:
-    return {_rename(name): value for name, value in columns.items()}
+def _kept(row: Row) -> Answer:
+    """The columns of a row, those with a name of ours renamed; its text has its place in the answer."""
+    kept = {_renamed(name, row.columns): value for name, value in row.columns.items()}
+    if "text" in kept and kept["text"] != row.text:
+        kept[_free("text", row.columns)] = kept.pop("text")
+    return kept
 
 
-def _rename(name: str) -> str:
-    return f"input_{name}" if name in _OURS[1:] else name
+def _renamed(name: str, columns: Iterable[str]) -> str:
+    return _free(name, columns) if name in _OURS else name
+
+
+def _free(name: str, columns: Iterable[str]) -> str:
+    """The name, with `input_` before it as often as needed to differ from all columns."""
+    while name in columns:
+        name = f"input_{name}"
+    return name
+
+
+def _json(value: Answer) -> bytes:
+    try:
+        return (json.dumps(value, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can tell
+        return (json.dumps(value) + "\n").encode()
+
+
+def _delimited(cells: list[list[Any]], delimiter: str) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(cells)
+    return text.getvalue().encode("utf-8", "replace")

@@ -125,7 +125,9 @@ def _file_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while line := file.readline(_LONGEST_LINE):
             if len(line) == _LONGEST_LINE:
-                raise DataError(f"{path} has a line of {_LONGEST_LINE:,} bytes or more, so it is no table of texts.")
+                raise DataError(
+                    f"{path} has a line of {_LONGEST_LINE:,} bytes or more, so it is no table of texts."
+                )
             yield line
 
 
@@ -165,7 +167,9 @@ def _delimited(path: Path, column: str | None, delimiter: str) -> Table:
     except csv.Error as error:
         raise DataError(f"{path}, header: {error}.") from error
     if not header or _not_utf8(header):
-        raise DataError(f"{path} has no header line in UTF-8. Expected the names of its columns in the first line.")
+        raise DataError(
+            f"{path} has no header line in UTF-8. Expected the names of its columns in the first line."
+        )
     header[0] = header[0].removeprefix("\ufeff")
     if len(set(header)) != len(header):
         twice = next(name for name in header if header.count(name) > 1)
@@ -189,7 +193,9 @@ def _delimited_rows(reader: Any, path: Path, header: list[str], column: str) -> 
             continue
         number += 1
         if len(cells) != len(header):
-            yield BadRow(f"{where}: {len(cells)} cells; expected {len(header)}, as in the header. Check its quotes.")
+            yield BadRow(
+                f"{where}: {len(cells)} cells; expected {len(header)}, as in the header. Check its quotes."
+            )
         elif _not_utf8(cells):
             yield BadRow(f"{where}: not UTF-8. Save the file as UTF-8.")
         else:
@@ -255,4 +261,6 @@ def _choose(names: tuple[str, ...], column: str | None, path: Path) -> str:
     for usual in _USUAL:
         if usual in names:
             return usual
-    raise InputError(f"{path} has several columns: {listed}. Say which one holds the text with --column NAME.")
+    raise InputError(
+        f"{path} has several columns: {listed}. Say which one holds the text with --column NAME."
+    )

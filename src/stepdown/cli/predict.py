@@ -1,0 +1,128 @@
+"""`stepdown predict`: labels for texts, as they come."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stepdown.errors import InputError
+
+if TYPE_CHECKING:
+    from stepdown.errors import DataError
+    from stepdown.runtime.predict import Counts
+
+# Messages about single bad rows, before only their number is told.
+_MOST_TOLD = 5
+
+
+@click.command()
+@click.argument("bundle")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option(
+    "--input", "source", metavar="FILE", help="A .csv, .tsv, .jsonl, .txt or .parquet file; - is stdin."
+)
+@click.option("--column", "columns", metavar="NAME", multiple=True, help="The column that holds the text.")
+@click.option(
+    "--output", metavar="FILE", help="Write to a file, a table if it is a .csv or .tsv; - is stdout."
+)
+@click.option(
+    "--top", type=click.IntRange(min=0), default=5, show_default=True, help="Labels to score; 0: all."
+)
+@click.option("--skip-bad-rows", is_flag=True, help="Leave out rows that cannot be read, and count them.")
+def predict(
+    bundle: str,
+    texts: tuple[str, ...],
+    source: str | None,
+    columns: tuple[str, ...],
+    output: str | None,
+    top: int,
+    skip_bad_rows: bool,
+) -> None:
+    """Label texts with a bundle: TEXTs, the rows of a file, or the lines of standard input.
+
+    BUNDLE is a folder or a .stepdown file. Every text is answered with one JSON object on a line: the text,
+    its label, the label's probability as score, and the best scores. The columns of a file are kept.
+    """
+    if len(columns) > 1:
+        raise InputError(
+            "Two --column make a pair of texts; this version does single-label classification of one text."
+        )
+    if texts and source:
+        raise InputError("Both texts and --input were given. Give one of them.")
+    if columns and source in (None, "-"):
+        raise InputError("--column names a column of a file. Name the file with --input FILE.")
+    try:
+        _predict(
+            bundle, texts, _path(source), columns[0] if columns else None, _path(output), top, skip_bad_rows
+        )
+    except BrokenPipeError:
+        # Whoever read our output has enough. What is still buffered must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _predict(
+    bundle: str,
+    texts: tuple[str, ...],
+    source: Path | None,
+    column: str | None,
+    output: Path | None,
+    top: int,
+    skip_bad_rows: bool,
+) -> None:
+    from stepdown.runtime import Classifier
+    from stepdown.runtime.predict import Work, run
+
+    told = 0
+
+    def tell(bad: DataError) -> None:
+        nonlocal told
+        told += 1
+        if told <= _MOST_TOLD:
+            click.echo(f"skipped: {bad}", err=True)
+
+    classifier = Classifier.load(bundle)
+    if not texts and source is None and sys.stdin.isatty():
+        click.echo("Type a text and press Enter; Ctrl-D ends.", err=True)
+    progress = _Progress() if source and sys.stderr.isatty() else None
+    counts = run(
+        classifier,
+        Work(texts, source, column, output, top),
+        sys.stdin.buffer,
+        sys.stdout.buffer,
+        on_bad=tell if skip_bad_rows else None,
+        on_progress=progress,
+    )
+    if progress:
+        progress.end()
+    if counts.skipped:
+        click.echo(
+            f"{counts.skipped:,} rows could not be read and were skipped; {counts.rows:,} answered.", err=True
+        )
+
+
+def _path(named: str | None) -> Path | None:
+    return None if named in (None, "-") else Path(str(named))
+
+
+class _Progress:
+    """Rows done and rows a second, on one line of the terminal, twice a second."""
+
+    def __init__(self) -> None:
+        self.started = self.shown = time.monotonic()
+
+    def __call__(self, counts: Counts) -> None:
+        now = time.monotonic()
+        if now - self.shown > 0.5:
+            self.shown = now
+            rate = counts.rows / (now - self.started)
+            click.echo(f"\r{counts.rows:,} rows, {rate:,.0f} a second ", nl=False, err=True)
+
+    def end(self) -> None:
+        click.echo("\r", nl=False, err=True)

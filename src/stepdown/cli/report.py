@@ -1,0 +1,32 @@
+"""`stepdown report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from stepdown import report as reports
+from stepdown.errors import InputError
+
+_FORMATS = {"terminal": reports.terminal, "markdown": reports.markdown, "html": reports.html}
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice([*_FORMATS, "json"]), default="terminal", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def report(run: Path, form: str, as_json: bool) -> None:
+    """Show what the run in the folder RUN found."""
+    path = run / "results.json" if run.is_dir() else run
+    try:
+        results = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} is not there: the run is not finished, or {run} is no run's folder. "
+            "Finish it with: stepdown run RECIPE"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"{path} is not the JSON of a run's results: {error}") from error
+    click.echo(json.dumps(results, ensure_ascii=False) if as_json or form == "json" else _FORMATS[form](results))

@@ -1,0 +1,62 @@
+"""`stepdown run` and what `demo` shares with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from stepdown import recipe, report
+from stepdown.cli.progress import RunProgress, duration
+from stepdown.ladder import run as ladder_run
+from stepdown.ladder.context import Context
+from stepdown.ladder.estimate import Estimate, estimate
+
+
+@click.command()
+@click.argument("recipe_name", metavar="RECIPE")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
+@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe.")
+@click.option("--dry-run", is_flag=True, help="List the cells, what is done, and the time and disk to come.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON document.")
+def run(recipe_name: str, out: Path | None, sets: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Run RECIPE, a file or the name of a shipped recipe, or take up where an earlier sitting stopped."""
+    chosen = recipe.load(recipe_name, sets)
+    run_recipe(chosen, out or Path("runs") / chosen.name, dry_run=dry_run, as_json=as_json)
+
+
+def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool) -> None:
+    """Run a recipe into a folder with progress on stderr and its table on stdout."""
+    context = ladder_run.open_run(chosen, out)
+    done = ladder_run.finished(context)
+    if done is None:
+        click.echo("Timing a few steps of each model …", err=True)
+        estimates = estimate(context)
+        if dry_run:
+            click.echo(_plan(context, estimates, as_json))
+            return
+        with RunProgress(estimates) as progress:
+            done = ladder_run.work_through(context, progress.tell)
+    elif dry_run:
+        click.echo(_plan(context, estimate(context), as_json))
+        return
+    click.echo(json.dumps(done, ensure_ascii=False) if as_json else report.terminal(done))
+
+
+def _plan(context: Context, found: dict[str, Estimate], as_json: bool) -> str:
+    seconds = sum(one.seconds for one in found.values())
+    size = sum(one.bytes for one in found.values())
+    if as_json:
+        cells = [
+            {"id": n, "model": e.description, "finished": e.finished, "seconds": e.seconds, "bytes": e.bytes}
+            for n, e in found.items()
+        ]
+        return json.dumps({"cells": cells, "seconds": seconds, "bytes": size}, ensure_ascii=False)
+    width = max(len(name) for name in found)
+    lines = [
+        f"{name:<{width}}  {'done' if e.finished else 'about ' + duration(e.seconds):>12}  {e.description}"
+        for name, e in found.items()
+    ]
+    lines.append(f"{len(found)} cells, about {duration(seconds)} and {size / 1e6:,.0f} MB to come in {context.out}")
+    return "\n".join(lines)

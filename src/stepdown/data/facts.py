@@ -1,0 +1,230 @@
+"""What was found in the data and what was done to it: for results.json, and in words for `stepdown check`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long the texts of a split are, in words."""
+
+    median: int
+    p95: int
+    longest: int
+
+    @classmethod
+    def of(cls, words: NDArray[np.int64]) -> Lengths:
+        """From the number of words of each text, int64 [n]."""
+        if not len(words):
+            return cls(0, 0, 0)
+        median, p95 = np.quantile(words, [0.5, 0.95], method="lower")
+        return cls(int(median), int(p95), int(words.max()))
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """One split.
+
+    Attributes:
+        rows: labelled texts.
+        labels: rows of each label, in the task's order.
+        words: lengths.
+        origin: where it comes from, in words.
+    """
+
+    rows: int
+    labels: dict[str, int]
+    words: Lengths
+    origin: str
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Rows that were taken out, by reason.
+
+    Attributes:
+        duplicates: of train: the same text with the same label as another row.
+        equal: of train: the same text, after normalisation, as a held-out one.
+        overlapping: of train: overlap a text that was cut from it.
+        with_groups: of train: belong to a group of which only the longest texts were selected.
+        selection_in_report: of selection: the same text as one of report.
+        unlabeled: of validation and test: without a label.
+        blank: with neither text nor label.
+    """
+
+    duplicates: int = 0
+    equal: int = 0
+    overlapping: int = 0
+    with_groups: int = 0
+    selection_in_report: int = 0
+    unlabeled: int = 0
+    blank: int = 0
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What two splits still share: `rows` of the second overlap `others` rows of the first, out of `of`."""
+
+    first: str
+    second: str
+    rows: int
+    others: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """Texts of train that are there with different labels.
+
+    Attributes:
+        texts: different ones, after normalisation.
+        rows: of all of them.
+        examples: a few, with the labels of each.
+    """
+
+    texts: int
+    rows: int
+    examples: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is known of a data set before anything is learned from it.
+
+    Attributes:
+        source: as the recipe names it.
+        text_column, label_column: as read.
+        task: kind of task.
+        label_names: in order.
+        splits: train, selection, report.
+        unlabeled: texts of train without a label.
+        shortened: texts of which only the beginning was kept.
+        removed: rows that were taken out.
+        conflicts: texts with several labels.
+        overlaps: what is left between splits.
+        notes: decisions and warnings, each a sentence or two.
+    """
+
+    source: str
+    text_column: str
+    label_column: str
+    task: str
+    label_names: tuple[str, ...]
+    splits: dict[str, SplitFacts]
+    unlabeled: int
+    shortened: int
+    removed: Removed
+    conflicts: Conflicts
+    overlaps: tuple[Overlap, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain dicts and lists that JSON can hold."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """For a person at a terminal."""
+        return "\n".join(_lines(self))
+
+
+def _lines(facts: Facts) -> list[str]:
+    names = len(facts.label_names)
+    return [
+        f"Data    {facts.source}",
+        f"Task    {facts.task}, {names} labels, from the columns {facts.text_column!r} and {facts.label_column!r}",
+        "",
+        *_table(
+            ["split", "rows", "words: median", "95%", "longest", "labels, most to least"],
+            [
+                [
+                    name,
+                    f"{split.rows:,}",
+                    str(split.words.median),
+                    str(split.words.p95),
+                    f"{split.words.longest:,}",
+                    _balance(split.labels),
+                ]
+                for name, split in facts.splits.items()
+            ],
+        ),
+        "",
+        *(f"{name}: {split.origin}" for name, split in facts.splits.items()),
+        *_section("Removed", _removed(facts.removed)),
+        *_section("Left as it is", _left(facts)),
+        *_section("Note", facts.notes),
+    ]
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"{title}:", *(f"  - {line}" for line in lines)] if lines else []
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    last = len(head) - 1
+    return [
+        "  ".join(
+            cell if at == last else cell.ljust(widths[at]) if at == 0 else cell.rjust(widths[at])
+            for at, cell in enumerate(row)
+        )
+        for row in [head, *rows]
+    ]
+
+
+def _balance(labels: Mapping[str, int], most: int = 4) -> str:
+    total = sum(labels.values()) or 1
+    ranked = sorted(labels.items(), key=lambda item: -item[1])
+    shown = ranked if len(ranked) <= most else [*ranked[: most - 1], ranked[-1]]
+    parts = [f"{name} {count:,} ({count / total:.0%})" for name, count in shown]
+    if len(ranked) > most:
+        parts.insert(most - 1, f"… {len(ranked) - most:,} more …")
+    return ", ".join(parts)
+
+
+def _removed(removed: Removed) -> list[str]:
+    reasons = {
+        "duplicates": "of train: the same text and label as another row",
+        "equal": "of train: the same text as in selection or report",
+        "overlapping": "of train: share a run of words with a text that was cut from it, or one holds the other",
+        "with_groups": "of train: shorter versions of the texts that were cut as selection",
+        "selection_in_report": "of selection: the same text as in report",
+        "unlabeled": "of validation or test: without a label",
+        "blank": "with neither text nor label",
+    }
+    counts = asdict(removed)
+    return [f"{counts[key]:,} {_rows(counts[key])} {says}" for key, says in reasons.items() if counts[key]]
+
+
+def _left(facts: Facts) -> list[str]:
+    lines = [
+        f"{overlap.rows:,} of the {overlap.of:,} {overlap.second} texts share a run of words with "
+        f"{overlap.others:,} texts of {overlap.first}"
+        for overlap in facts.overlaps
+    ]
+    if facts.conflicts.texts:
+        examples = "; ".join(
+            f"{_short(text)!r} is {' and '.join(labels)}" for text, labels in facts.conflicts.examples
+        )
+        lines.append(
+            f"{facts.conflicts.texts:,} {'text is' if facts.conflicts.texts == 1 else 'texts are'} in train with "
+            f"different labels ({facts.conflicts.rows:,} rows), such as {examples}"
+        )
+    if facts.unlabeled:
+        lines.append(f"{facts.unlabeled:,} {_rows(facts.unlabeled)} of train have no label: text for the teacher to label")
+    if facts.shortened:
+        lines.append(f"{facts.shortened:,} very long texts, of which only the beginning is kept")
+    return lines
+
+
+def _rows(count: int) -> str:
+    return "row" if count == 1 else "rows"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,140 @@
+"""What a finished run found: the content of results.json, and which cell becomes the bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from importlib.metadata import version
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+
+from stepdown import __version__, compare, evaluate
+from stepdown.ladder.cells import outputs
+from stepdown.ladder.context import Context
+from stepdown.ladder.plan import TEACHER, Arm, Cell
+
+# Arms by how many rungs they need: of equals, the one that is cheaper to train again is kept.
+_CHEAPEST_FIRST: tuple[Arm, ...] = ("direct", "one-hop", "chain", "dense")
+
+
+def results(context: Context) -> dict[str, Any]:
+    """The content of results.json; every cell of the plan must be finished."""
+    chosen = best(context)
+    return {
+        "schema": 1,
+        "recipe": context.recipe.model_dump(mode="json"),
+        "environment": _environment(context),
+        "data": _data(context),
+        "cells": [_cell(context, cell) for cell in context.plan.cells],
+        "comparisons": [dataclasses.asdict(found) for found in comparisons(context)],
+        "coincide": dict(context.plan.coincide),
+        "summary": _summary(context, chosen),
+    }
+
+
+def best(context: Context) -> Cell:
+    """The student that becomes the bundle: best accuracy on the selection split, among all arms and seeds.
+
+    Of equals, the one whose arm needs fewer rungs, then the lower seed. The report split has no say.
+    """
+    students = [cell for cell in context.plan.cells if cell.position == context.plan.last]
+
+    def merit(cell: Cell) -> tuple[float, int, int]:
+        assert cell.arm is not None
+        accuracy = context.manifests[cell.id]["selection_metrics"]["accuracy"]["value"]
+        return -accuracy, _CHEAPEST_FIRST.index(cell.arm), cell.seed
+
+    return min(students, key=merit)
+
+
+def comparisons(context: Context) -> list[compare.Comparison]:
+    """Every pair of arms, and every rung of the ladder against the teacher: one family."""
+    labels = context.dataset.report.labels
+
+    def right(cells: list[Cell]) -> np.ndarray:
+        by_seed = sorted(cells, key=lambda cell: cell.seed)
+        return np.stack([evaluate.correct(outputs(context, cell.id, "report"), labels) for cell in by_seed])
+
+    groups: dict[tuple[int, Arm | None], list[Cell]] = {}
+    for cell in context.plan.cells:
+        groups.setdefault((cell.position, cell.arm), []).append(cell)
+    last = context.plan.last
+    arms = sorted(
+        (arm for position, arm in groups if position == last and arm is not None), key=_CHEAPEST_FIRST.index
+    )
+    pairs = [
+        compare.Pair("arm", a, b, right(groups[last, a]), right(groups[last, b]))
+        for a, b in combinations(arms, 2)
+    ]
+    above = right(groups[0, None])
+    for (position, arm), cells in groups.items():
+        if 0 < position and arm in (None, _main_arm(arms)):
+            name = f"rung {position}" + (f" ({arm})" if arm else "")
+            pairs.append(compare.Pair("rung", TEACHER, name, above, right(cells)))
+    return compare.compare(pairs)
+
+
+def _main_arm(arms: list[Arm]) -> Arm:
+    """The arm that stands for the ladder where one line is drawn through its rungs."""
+    return next((arm for arm in ("chain", "dense", "one-hop") if arm in arms), arms[0])
+
+
+def _cell(context: Context, cell: Cell) -> dict[str, Any]:
+    manifest = context.manifests[cell.id]
+    keys = ("model", "parameters", "bytes", "seconds", "metrics", "selection_metrics")
+    facts = {{"parameters": "params"}.get(key, key): manifest[key] for key in keys}
+    return {
+        "id": cell.id,
+        "kind": cell.kind,
+        "position": cell.position,
+        "arm": cell.arm,
+        "seed": cell.seed,
+        "teachers": list(cell.teachers),
+        **facts,
+    }
+
+
+def _data(context: Context) -> dict[str, Any]:
+    dataset = context.dataset
+    return {
+        "task": dataset.task.kind,
+        "label_names": list(dataset.task.label_names),
+        "train": len(dataset.train.texts),
+        "selection": len(dataset.selection.texts),
+        "report": len(dataset.report.texts),
+        "transfer": len(context.texts),
+        "facts": dataclasses.asdict(dataset.facts),
+    }
+
+
+def _environment(context: Context) -> dict[str, Any]:
+    packages = ("torch", "transformers", "accelerate", "numpy", "onnxruntime", "tokenizers")
+    return {
+        "stepdown": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": str(context.accelerator.device),
+        "precision": str(context.precision).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def _summary(context: Context, chosen: Cell) -> dict[str, Any]:
+    teacher, student = context.manifests[TEACHER], context.manifests[chosen.id]
+    same_arm = [c for c in context.plan.cells if (c.position, c.arm) == (chosen.position, chosen.arm)]
+    values = [context.manifests[cell.id]["metrics"]["accuracy"]["value"] for cell in same_arm]
+    hours = sum(manifest["processor_seconds"] for manifest in context.manifests.values()) / 3600
+    return {
+        "bundle_cell": chosen.id,
+        "accuracy": student["metrics"]["accuracy"],
+        "mean_accuracy_over_seeds": float(np.mean(values)),
+        "times_smaller": teacher["parameters"] / student["parameters"],
+        "times_faster": teacher["metrics"]["ms_per_text"]["value"] / student["metrics"]["ms_per_text"]["value"],
+        "accuracy_kept": float(np.mean(values)) / teacher["metrics"]["accuracy"]["value"],
+        "processor_hours": hours,
+        "processor_hours_per_million_texts": student["metrics"]["ms_per_text"]["value"] / 3.6,
+    }
