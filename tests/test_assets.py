@@ -341,7 +341,10 @@ def test_offline_with_a_cold_cache_is_told_in_one_line(monkeypatch: pytest.Monke
     with pytest.raises(HubError, match="could not be reached") as caught:
         assets.data("demo:movie-snippets")
     message = one_line(caught)
-    assert message.startswith("vaderSentiment-0.5.zip could not be fetched: http://127.0.0.1:")
+    says = (
+        "demo:movie-snippets (2 MB) is not in the cache: vaderSentiment-0.5.zip could not be fetched: http://"
+    )
+    assert message.startswith(says)
     assert f"fetched once and then kept in {store.cache_dir() / 'downloads'}" in message
     assert "Connect to the network" in message
     assert "PIP_INDEX_URL" in message
@@ -744,7 +747,7 @@ def test_a_missing_folder_that_cannot_be_a_hub_id(
 
 
 def test_a_missing_folder_is_told_with_both_places(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="there is no folder .*, and it cannot be a hub id") as caught:
+    with pytest.raises(ModelError, match=r"there is no folder .*, and it cannot be a hub id") as caught:
         assets.model(tmp_path / "absent")
     assert "demo:minilm-l6" in one_line(caught)
 
@@ -796,7 +799,7 @@ def on_the_hub(
 
 
 def model_in_a_process(name: str, home: Path, **environment: str) -> str:
-    """`assets.model(name)` in a process of its own, since the client reads its settings when it is imported."""
+    """`assets.model(name)` in its own process, since the client reads its settings when it is imported."""
     code = """
 import sys
 from stepdown import assets

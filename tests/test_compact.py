@@ -63,7 +63,9 @@ def test_padding_never_changes_a_texts_logits() -> None:
     ids = torch.randint(2, 100, (3, 9))
     with torch.inference_mode():
         together = network(ids, lengths)
-        alone = torch.cat([network(ids[i : i + 1, :n], torch.tensor([n])) for i, n in enumerate(lengths.tolist())])
+        alone = torch.cat(
+            [network(ids[i : i + 1, :n], torch.tensor([n])) for i, n in enumerate(lengths.tolist())]
+        )
     assert torch.allclose(together, alone, atol=1e-6)
 
 

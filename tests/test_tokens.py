@@ -279,7 +279,7 @@ def test_wordpiece_equals_the_library(lowercase: bool, strip_accents: bool | Non
     # Blocks that Unicode has hardly touched since version 8, on whose tables the library stands.
     blocks = chain(range(0x600), range(0x1E00, 0x2E00), range(0x3000, 0x3100), range(0xFE00, 0xFFFE))
     every = [f"a{chr(c)}b {chr(c)}{chr(c)}" for c in blocks]
-    texts = [*fuzz(3000), "a" * 100, "a" * 101, "é" * 101, "x" * 5000]
+    texts = [*fuzz(3000), "[SE\x0bP]", "[SEP\x85]", "a" * 100, "a" * 101, "é" * 101, "x" * 5000]
     for max_length, some in ((512, texts), (8, texts), (64, every)):
         theirs.enable_truncation(max_length)
         expected = theirs.encode_batch(some)

@@ -44,7 +44,9 @@ HARD = train.Objective(soft_weight=0.0, hard_weight=1.0)
 SCHEDULE = train.Schedule(epochs=4, batch_size=16, learning_rate=5e-3, seed=3)
 
 
-def run(model: TextModel, given: train.Examples, objective: train.Objective, schedule: train.Schedule) -> list[float]:
+def run(
+    model: TextModel, given: train.Examples, objective: train.Objective, schedule: train.Schedule
+) -> list[float]:
     events = train.fit(model, given, objective, schedule, accelerator=Accelerator(cpu=True))
     return [event.loss for event in events if isinstance(event, train.Step)]
 
@@ -89,7 +91,9 @@ def test_a_seed_decides_everything() -> None:
     for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
         assert torch.equal(a, b)
     different = train.Schedule(4, 16, 5e-3, seed=4)
-    assert run(other, examples(other), HARD, different)[0] != run(fresh(), examples(fresh()), HARD, SCHEDULE)[0]
+    assert (
+        run(other, examples(other), HARD, different)[0] != run(fresh(), examples(fresh()), HARD, SCHEDULE)[0]
+    )
 
 
 def test_training_leaves_the_callers_random_numbers_alone() -> None:

@@ -46,6 +46,9 @@ Verdict = Literal["better", "worse", "no difference shown"]
 Kind = Literal["arm", "rung", "model"]
 Basis = Literal["seeds and texts", "texts only"]
 
+FEW_DEGREES = 10
+"""With fewer degrees of freedom than this it is the number of seeds that limits what can be shown."""
+
 MIN_SEEDS = 3
 """Fewer seeds than this never show a difference between arms."""
 
@@ -89,6 +92,8 @@ class Comparison:
         p_adjusted: Holm's (1979), over the comparisons printed together; None where nothing was tested.
         family: how many comparisons shared the 5% of false verdicts; 0 where nothing was tested.
         basis: what the interval allows for.
+        df: degrees of freedom of its t; n − 1 where seeds add nothing, near seeds − 1 where they are all that
+        matters.
     """
 
     kind: Kind
@@ -106,6 +111,7 @@ class Comparison:
     p_adjusted: float | None
     family: int
     basis: Basis
+    df: float
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ def compare(pairs: Sequence[Pair], metric: str = PRIMARY) -> list[Comparison]:
                 p_adjusted=None if p_adjusted is None else float(p_adjusted),
                 family=len(tested) if i in levels else 0,
                 basis=mean.basis,
+                df=mean.df,
             )
         )
     return comparisons
@@ -232,7 +239,8 @@ def sentence(comparison: Comparison) -> str:
         said += f" once allowance is made for {c.family} comparisons"
     # Rounded up: a difference of what is printed must be enough.
     could = np.ceil(c.resolution * 100 * 10**places - 1e-9) / 10**places
-    return f"{said}; this run could have shown {could:.{places}f} points or more"
+    limit = f"with only {c.seeds} seeds " if c.df < FEW_DEGREES <= c.n else ""
+    return f"{said}; {limit}this run could have shown {could:.{places}f} points or more"
 
 
 def _points(difference: float, places: int) -> str:

@@ -1,4 +1,4 @@
-"""What a run leaves for people and programs to read: the typed schema of `results.json`, and how its rows come about.
+"""What a run leaves for people and programs: the typed schema of `results.json`, and how its rows come about.
 
     Results
     ├── recipe, environment, data      what went in
@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.compare import MIN_SEEDS, Comparison, Pair, mean_interval
+from stepdown.compare import MIN_SEEDS, Comparison, mean_interval
+from stepdown.data.facts import Facts
 from stepdown.errors import InputError
-from stepdown.evaluate import Metric, median
+from stepdown.evaluate import Metric
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -55,17 +56,18 @@ class Environment:
     Attributes:
         stepdown, python: versions.
         platform: operating system and architecture.
-        processor: its name; `cores` that the run could use.
-        device: where models were trained, e.g. `cpu` or `cuda: NVIDIA H100`.
+        device: where models were trained: `cpu`, `cuda`.
+        precision: of the arithmetic of large models: `float32`, `bfloat16`.
+        threads: that the run could use.
         packages: name → version of what the numbers depend on.
     """
 
     stepdown: str
     python: str
     platform: str
-    processor: str
-    cores: int
     device: str
+    precision: str
+    threads: int
     packages: dict[str, str]
 
 
@@ -74,20 +76,22 @@ class Data:
     """The data as they were used.
 
     Attributes:
+        task: kind of task.
         label_names: in the order of logits.
-        sizes: texts by split: `train`, `selection`, `report`, and `transfer` (all texts that teachers
-        labelled).
-        removed_overlap: texts removed because they overlap the selection or report split, by where they were
-        removed.
-        overlap_left: texts of `selection` and `report` that still share an n-gram with a training text.
-        notes: how each split came about, in words.
+        train, selection, report: labelled texts of each split.
+        transfer: texts to learn from, labelled or not.
+        facts: what was found in the data, removed from them and left in them.
+        transfer_removed: unlabelled texts left out because they overlap the selection or report split.
     """
 
+    task: str
     label_names: tuple[str, ...]
-    sizes: dict[str, int]
-    removed_overlap: dict[str, int]
-    overlap_left: dict[str, int]
-    notes: tuple[str, ...] = ()
+    train: int
+    selection: int
+    report: int
+    transfer: int
+    facts: Facts
+    transfer_removed: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,15 +102,15 @@ class Cell:
         id: unique within the run; names its folder.
         kind: `teacher` or `rung`.
         position: 0 for the teacher, 1 for the rung below it, and so on.
-        model: as the recipe names it.
+        model: what it is, in words: "bidirectional GRU, 20K words".
         arm: how it was trained; None for the teacher and for rungs that all arms share.
         seed: index of the seed.
         params: parameters, all of them; 0 for ready-made soft labels.
         bytes: size on disk, tokenizer included.
-        seconds: processor time spent on it.
+        seconds: that it took.
         metrics: on the report split.
         selection_metrics: on the selection split.
-        shown: what the model is, for people, where its name does not say: "bidirectional GRU, 20K words".
+        teachers: ids of the cells it learnt from.
     """
 
     id: str
@@ -120,7 +124,7 @@ class Cell:
     seconds: float
     metrics: dict[MetricName, Metric]
     selection_metrics: dict[MetricName, Metric]
-    shown: str | None = None
+    teachers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class Rung:
     """One row of the table: the cells of one position and arm, over their seeds. The teacher is row 0.
 
     Attributes:
-        kind, position, model, arm, shown: of the cells.
+        kind, position, model, arm: of the cells.
         seeds: how many cells.
         params, bytes: the largest of the cells, which differ only where the vocabulary does.
         metrics: `accuracy` and `agreement` with intervals over seeds and texts (`compare.mean_interval`);
@@ -149,7 +153,6 @@ class Rung:
     times_smaller: float | None
     times_faster: float | None
     accuracy_kept: float | None
-    shown: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,28 +160,35 @@ class Summary:
     """The student in one glance.
 
     Attributes:
-        student: id of the cell that became the bundle.
-        bundle: path of the bundle, as a command would take it; None where none was made.
-        times_smaller, times_faster, accuracy_kept: of that cell's row, as in `Rung`.
+        bundle_cell: id of the cell that became the bundle.
+        accuracy: of that cell, on the report split.
+        mean_accuracy_over_seeds: of its position and arm.
+        times_smaller, times_faster, accuracy_kept: against the teacher, as in `Rung`.
         processor_hours: spent on the whole run.
         processor_hours_per_million_texts: that the student takes to read a million texts; None if not timed.
-        coincide: arm → the arm whose cells stand for it, because both would train the same model in the same
-        way.
     """
 
-    student: str
-    bundle: str | None
+    bundle_cell: str
+    accuracy: Metric
+    mean_accuracy_over_seeds: float
     times_smaller: float | None
     times_faster: float | None
     accuracy_kept: float | None
     processor_hours: float
     processor_hours_per_million_texts: float | None
-    coincide: dict[Arm, Arm]
 
 
 @dataclass(frozen=True)
 class Results:
-    """The whole of `results.json`; `to_dict` and `parse` lead there and back."""
+    """The whole of `results.json`; `to_dict` and `parse` lead there and back.
+
+    Attributes:
+        schema: version of this schema.
+        recipe: resolved; it alone reproduces the run.
+        coincide: arm → the arm whose cells stand for it, because both would train the same model in the same
+        way.
+        bundle: its path, as a command would take it; None where none was made.
+    """
 
     schema: Literal[1]
     recipe: dict[str, Any]
@@ -188,6 +198,8 @@ class Results:
     rungs: tuple[Rung, ...]
     comparisons: tuple[Comparison, ...]
     summary: Summary
+    coincide: dict[Arm, Arm]
+    bundle: str | None = None
 
 
 def to_dict(results: Results) -> dict[str, Any]:
@@ -215,8 +227,8 @@ def parse(results: Mapping[str, Any] | Results) -> Results:
     except ValidationError as error:
         faults = [f"  - {'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()]
         raise InputError(
-            "These are not results of a run that this version can read. Expected what `stepdown run` writes to "
-            "results.json; found:\n" + "\n".join(faults)
+            "These are not results of a run that this version can read. Expected what `stepdown run` writes "
+            "to results.json; found:\n" + "\n".join(faults)
         ) from None
 
 
@@ -235,83 +247,27 @@ def schema() -> dict[str, Any]:
 
 
 def table(
-    cells: Sequence[Cell], correct: Mapping[str, NDArray[np.bool_]], agreed: Mapping[str, NDArray[np.bool_]]
-) -> tuple[Rung, ...]:
-    """The rows of the table, from the top of the ladder down; arms of a rung in the order of their cells.
+    cells: Sequence[Mapping[str, Any]],
+    correct: Mapping[str, NDArray[np.bool_]],
+    agreed: Mapping[str, NDArray[np.bool_]],
+) -> list[dict[str, Any]]:
+    """`rungs` of results.json from its `cells`: from the top of the ladder down, arms in the order of their cells.
 
     Args:
-        cells: the teacher's first; those of one row may differ in seed only.
+        cells: dicts of `Cell`, the teacher's first; those of one row differ in seed.
         correct: cell id → whether each report text was classified correctly, bool [n].
         agreed: cell id → whether each prediction is the teacher's, bool [n]; cells without are left without.
     """
-    rows = []
-    for group in _rows(cells):
-        metrics: dict[MetricName, Metric] = {"accuracy": mean_interval(_matrix(group, correct))}
-        if all(cell.id in agreed for cell in group):
-            metrics["agreement"] = mean_interval(_matrix(group, agreed))
-        timings = [cell.metrics["ms_per_text"] for cell in group if "ms_per_text" in cell.metrics]
-        if timings:
-            ends = [end for timing in timings for end in (timing.low, timing.high)]
-            middle = median(np.array([timing.value for timing in timings])).value
-            metrics["ms_per_text"] = Metric(middle, min(ends), max(ends), sum(timing.n for timing in timings))
-        rows.append((group, metrics))
-    top = rows[0]
-    return tuple(_rung(group, metrics, top[0][0].params, top[1]) for group, metrics in rows)
-
-
-def pairs(cells: Sequence[Cell], correct: Mapping[str, NDArray[np.bool_]], student: str) -> list[Pair]:
-    """What a report compares: all arms of the last rung with each other, and each rung with the teacher.
-
-    A rung that several arms train is compared once, as trained in the arm of the student (which is chosen on
-    the selection split, so the choice does not bend the comparison), and in its first arm where the student's
-    has none.
-
-    Args:
-        cells, correct: as in `table`.
-        student: id of the cell that becomes the bundle.
-    """
-    rows = _rows(cells)
-    last = [group for group in rows if group[0].position == rows[-1][0].position and group[0].kind == "rung"]
-    found = [
-        Pair("arm", str(a[0].arm), str(b[0].arm), _matrix(a, correct), _matrix(b, correct))
-        for i, a in enumerate(last)
-        for b in last[i + 1 :]
-    ]
-    arm = next(cell.arm for cell in cells if cell.id == student)
-    teacher = rows[0]
-    for position in sorted({group[0].position for group in rows} - {0}):
-        here = [group for group in rows if group[0].position == position]
-        group = next((group for group in here if group[0].arm == arm), here[0])
-        name = f"rung {position}" + (f" ({group[0].arm})" if group[0].arm else "")
-        found.append(Pair("rung", "teacher", name, _matrix(teacher, correct), _matrix(group, correct)))
-    return found
-
-
-def summarise(
-    rows: Sequence[Rung], student: Cell, bundle: str | None, seconds: float, coincide: Mapping[Arm, Arm]
-) -> Summary:
-    """The student's row, and the cost.
-
-    Args:
-        rows: from `table`.
-        student: the cell that became the bundle.
-        bundle: its path.
-        seconds: processor time of the whole run.
-        coincide: from the plan.
-    """
-    row = next(row for row in rows if (row.position, row.arm) == (student.position, student.arm))
-    timing = row.metrics.get("ms_per_text")
-    return Summary(
-        student=student.id,
-        bundle=bundle,
-        times_smaller=row.times_smaller,
-        times_faster=row.times_faster,
-        accuracy_kept=row.accuracy_kept,
-        processor_hours=seconds / 3600,
-        # Milliseconds per text are thousands of seconds per million texts.
-        processor_hours_per_million_texts=timing.value * 1000 / 3600 if timing else None,
-        coincide=dict(coincide),
-    )
+    groups: dict[tuple[int, Arm | None], list[Cell]] = {}
+    for cell in sorted(_cells().validate_python(cells), key=lambda cell: (cell.position, cell.seed)):
+        groups.setdefault((cell.position, cell.arm), []).append(cell)
+    rows: list[dict[str, Any]] = []
+    top: Rung | None = None
+    for group in groups.values():
+        row = _rung(group, _metrics(group, correct, agreed), top)
+        top = top or row
+        rows.append(asdict(row))
+    return rows
 
 
 def too_few_seeds(results: Results) -> bool:
@@ -319,26 +275,29 @@ def too_few_seeds(results: Results) -> bool:
     return any(row.kind == "rung" and row.seeds < MIN_SEEDS for row in results.rungs)
 
 
-def _rows(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells of one position and arm together, seeds in order; positions from the top."""
-    groups: dict[tuple[int, Arm | None], list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: (cell.position, cell.seed)):
-        groups.setdefault((cell.position, cell.arm), []).append(cell)
-    return list(groups.values())
+def _metrics(
+    group: Sequence[Cell], correct: Mapping[str, NDArray[np.bool_]], agreed: Mapping[str, NDArray[np.bool_]]
+) -> dict[MetricName, Metric]:
+    metrics: dict[MetricName, Metric] = {
+        "accuracy": mean_interval(np.stack([correct[cell.id] for cell in group]))
+    }
+    if all(cell.id in agreed for cell in group):
+        metrics["agreement"] = mean_interval(np.stack([agreed[cell.id] for cell in group]))
+    timings = [cell.metrics["ms_per_text"] for cell in group if "ms_per_text" in cell.metrics]
+    if timings:
+        metrics["ms_per_text"] = Metric(
+            float(np.median([timing.value for timing in timings])),
+            min(timing.low for timing in timings),
+            max(timing.high for timing in timings),
+            sum(timing.n for timing in timings),
+        )
+    return metrics
 
 
-def _matrix(group: Sequence[Cell], rows: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    return np.stack([rows[cell.id] for cell in group])
-
-
-def _rung(
-    group: Sequence[Cell],
-    metrics: dict[MetricName, Metric],
-    teacher_params: int,
-    teacher_metrics: Mapping[MetricName, Metric],
-) -> Rung:
-    cell = group[0]
-    params = max(cell.params for cell in group)
+def _rung(group: Sequence[Cell], metrics: dict[MetricName, Metric], top: Rung | None) -> Rung:
+    """The row of a group; beside itself where there is no teacher above."""
+    cell, params = group[0], max(cell.params for cell in group)
+    above, teacher = (top.metrics, top.params) if top else (metrics, params)
     return Rung(
         kind=cell.kind,
         position=cell.position,
@@ -348,10 +307,9 @@ def _rung(
         params=params,
         bytes=max(cell.bytes for cell in group),
         metrics=metrics,
-        times_smaller=teacher_params / params if teacher_params and params else None,
-        times_faster=_ratio(teacher_metrics.get("ms_per_text"), metrics.get("ms_per_text")),
-        accuracy_kept=_ratio(metrics["accuracy"], teacher_metrics["accuracy"]),
-        shown=cell.shown,
+        times_smaller=teacher / params if teacher and params else None,
+        times_faster=_ratio(above.get("ms_per_text"), metrics.get("ms_per_text")),
+        accuracy_kept=_ratio(metrics["accuracy"], above["accuracy"]),
     )
 
 
@@ -360,8 +318,15 @@ def _ratio(over: Metric | None, under: Metric | None) -> float | None:
 
 
 @functools.cache
+def _cells() -> TypeAdapter[tuple[Cell, ...]]:
+    # pydantic is imported in here, because a program that only holds results needs none.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(tuple[Cell, ...])
+
+
+@functools.cache
 def _adapter() -> TypeAdapter[Results]:
-    # Here, because a program that only holds results needs no pydantic.
     from pydantic import TypeAdapter
 
     return TypeAdapter(Results)

@@ -132,7 +132,9 @@ def reorder(model: TextModel, order: np.ndarray, label_names: Sequence[str]) -> 
 def _head(classifier: Any, outputs: int) -> nn.Linear:
     linear = [m for m in classifier.modules() if isinstance(m, nn.Linear)]
     if not linear or linear[-1].out_features != outputs:
-        raise ModelError("The teacher's labels are in another order than the data's, and its head is not a linear one")
+        raise ModelError(
+            "The teacher's labels are in another order than the data's, and its head is not a linear one"
+        )
     return linear[-1]
 
 

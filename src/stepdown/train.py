@@ -158,7 +158,7 @@ def fit(
                         said = _forward(wrapped, model, examples.tokens, mine, device)
                     per_example = _loss(said.float(), examples, mine, objective, weights)
                     part_loss = per_example.sum() * share
-                    part_loss.backward()
+                    part_loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
                     loss += float(part_loss.detach())
                 torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.clip_norm)
                 optimizer.step()
@@ -240,7 +240,7 @@ class _Average:
     """Exponential moving average of weights; early on the decay is smaller, so that the start is forgotten."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self._weights = [p for p in network.parameters() if p.requires_grad]
+        self._weights: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self._mean = [p.detach().clone() for p in self._weights]
         self._decay = decay
 

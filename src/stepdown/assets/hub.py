@@ -119,6 +119,6 @@ def _told(error: Exception, hub_id: str, revision: str | None, errors: Any) -> I
             f"the hub refused access to {hub_id} ({status}). Check the token in HF_TOKEN, and try again."
         )
     return HubError(
-        f"{hub_id} is not a folder here, not in the hub's cache, and could not be fetched: {said}. "
-        "It is fetched once and then kept. Connect to the network (or name a mirror in HF_ENDPOINT), and start again."
+        f"{hub_id} is not a folder here, not in the hub's cache, and could not be fetched: {said}. It is "
+        "fetched once and then kept. Connect to the network, or name a mirror in HF_ENDPOINT, and try again."
     )

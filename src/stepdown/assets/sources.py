@@ -210,7 +210,7 @@ def session(settings: IndexSettings, timeout: float | None = None) -> Iterator[S
 
 
 def _to_trusted_hosts(settings: IndexSettings) -> dict[str, Any]:
-    """Connections to hosts whose certificates are not asked for, through the proxy that all others go through.
+    """Connections to hosts whose certificates are not checked, through the proxy that all others go through.
 
     unearth's own would go past the proxy, and behind a company's proxy trusted hosts are the rule.
     """

@@ -19,10 +19,8 @@ from stepdown.errors import StepdownError, missing_extra
 _COMMANDS = {
     "demo": "Run the main job on built-in data and models.",
     "init": "Look at data and write a complete, commented recipe.",
-    "check": "Look at a recipe's data, teacher and plan before time is spent.",
     "run": "Run a recipe, or take up where an earlier sitting stopped.",
     "report": "Show what a run found.",
-    "evaluate": "Measure a bundle or a model on data, or two against each other.",
     "export": "Pack a model of a run as a bundle.",
     "predict": "Classify texts with a bundle.",
 }
@@ -80,7 +78,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except MemoryError:
-        click.echo("stepdown: the memory of this machine is full. Try fewer texts or a smaller batch_size.", err=True)
+        click.echo(
+            "stepdown: the memory of this machine is full. Try fewer texts or a smaller batch_size.", err=True
+        )
         code = 1
     except OSError as error:
         click.echo(f"stepdown: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)

@@ -102,9 +102,7 @@ def _predict(
     if progress:
         progress.end()
     if counts.skipped:
-        click.echo(
-            f"{counts.skipped:,} rows could not be read and were skipped; {counts.rows:,} answered.", err=True
-        )
+        click.echo(f"Rows that could not be read: {counts.skipped:,}; answered: {counts.rows:,}.", err=True)
 
 
 def _path(named: str | None) -> Path | None:

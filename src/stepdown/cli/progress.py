@@ -83,7 +83,10 @@ class RunProgress:
         if working in self._left:
             done += self._left[working] * self._share
         self._bar.update(
-            self._task, description=line[:60], completed=done, left=f"{duration(self._time_left(working))} left"
+            self._task,
+            description=line[:60],
+            completed=done,
+            left=f"{duration(self._time_left(working))} left",
         )
 
 

@@ -10,12 +10,12 @@ import click
 from stepdown import report as reports
 from stepdown.errors import InputError
 
-_FORMATS = {"terminal": reports.terminal, "markdown": reports.markdown, "html": reports.html}
-
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice([*_FORMATS, "json"]), default="terminal", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(list(reports.FORMATS)), default="terminal", show_default=True
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def report(run: Path, form: str, as_json: bool) -> None:
     """Show what the run in the folder RUN found."""
@@ -29,4 +29,6 @@ def report(run: Path, form: str, as_json: bool) -> None:
         ) from None
     except ValueError as error:
         raise InputError(f"{path} is not the JSON of a run's results: {error}") from error
-    click.echo(json.dumps(results, ensure_ascii=False) if as_json or form == "json" else _FORMATS[form](results))
+    click.echo(
+        json.dumps(results, ensure_ascii=False) if as_json or form == "json" else _FORMATS[form](results)
+    )

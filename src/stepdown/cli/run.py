@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from stepdown import recipe, report
+from stepdown import recipe, report, runs
 from stepdown.cli.progress import RunProgress, duration
-from stepdown.ladder import run as ladder_run
 from stepdown.ladder.context import Context
 from stepdown.ladder.estimate import Estimate, estimate
 
@@ -28,8 +27,8 @@ def run(recipe_name: str, out: Path | None, sets: tuple[str, ...], dry_run: bool
 
 def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool) -> None:
     """Run a recipe into a folder with progress on stderr and its table on stdout."""
-    context = ladder_run.open_run(chosen, out)
-    done = ladder_run.finished(context)
+    context = runs.open_run(chosen, out)
+    done = runs.finished(context)
     if done is None:
         click.echo("Timing a few steps of each model …", err=True)
         estimates = estimate(context)
@@ -37,7 +36,7 @@ def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool
             click.echo(_plan(context, estimates, as_json))
             return
         with RunProgress(estimates) as progress:
-            done = ladder_run.work_through(context, progress.tell)
+            done = runs.work_through(context, progress.tell)
     elif dry_run:
         click.echo(_plan(context, estimate(context), as_json))
         return
@@ -58,5 +57,7 @@ def _plan(context: Context, found: dict[str, Estimate], as_json: bool) -> str:
         f"{name:<{width}}  {'done' if e.finished else 'about ' + duration(e.seconds):>12}  {e.description}"
         for name, e in found.items()
     ]
-    lines.append(f"{len(found)} cells, about {duration(seconds)} and {size / 1e6:,.0f} MB to come in {context.out}")
+    lines.append(
+        f"{len(found)} cells, about {duration(seconds)} and {size / 1e6:,.0f} MB to come in {context.out}"
+    )
     return "\n".join(lines)

@@ -207,7 +207,8 @@ def only_texts(table: Table, column: str) -> Iterator[list[str]]:
     for block in table.blocks(column):
         cells = zip(block.rows, block.columns[0], strict=True)
         texts = (
-            cell.strip() if type(cell) is str else _text(cell, column, block.source, row) for row, cell in cells
+            cell.strip() if type(cell) is str else _text(cell, column, block.source, row)
+            for row, cell in cells
         )
         yield [_encodable(text[:LONGEST]) for text in texts if text]
 
@@ -259,5 +260,3 @@ def _no_text(bare: Sequence[tuple[str, int]], column: str) -> str:
     what = f"row {shown} has" if len(numbers) == 1 else f"{len(numbers):,} rows have"
     where = "" if len(numbers) == 1 else f" (rows {shown})"
     return f"{source}: {what} a label but no text in {column!r}{where}. Fill in the text, or remove the row."
-
-

@@ -181,7 +181,7 @@ def _balance(labels: Mapping[str, int], most: int = 4) -> str:
     total = sum(labels.values()) or 1
     ranked = sorted(labels.items(), key=lambda item: -item[1])
     shown = ranked if len(ranked) <= most else [*ranked[: most - 1], ranked[-1]]
-    parts = [f"{name} {count:,} ({count / total:.0%})" for name, count in shown]
+    parts = [f"{_short(name, 24)} {count:,} ({count / total:.0%})" for name, count in shown]
     if len(ranked) > most:
         parts.insert(most - 1, f"… {len(ranked) - most:,} more …")
     return ", ".join(parts)
@@ -216,7 +216,9 @@ def _left(facts: Facts) -> list[str]:
             f"different labels ({facts.conflicts.rows:,} rows), such as {examples}"
         )
     if facts.unlabeled:
-        lines.append(f"{facts.unlabeled:,} {_rows(facts.unlabeled)} of train have no label: text for the teacher to label")
+        lines.append(
+            f"{facts.unlabeled:,} {_rows(facts.unlabeled)} of train have no label: text for the teacher to label"
+        )
     if facts.shortened:
         lines.append(f"{facts.shortened:,} very long texts, of which only the beginning is kept")
     return lines
@@ -226,5 +228,5 @@ def _rows(count: int) -> str:
     return "row" if count == 1 else "rows"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

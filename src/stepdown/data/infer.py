@@ -76,7 +76,9 @@ def infer(
         if _is_no_label("-1", classes, in_train, label_names, known_names):
             classes = {value: None if name == "-1" else name for value, name in classes.items()}
             if any(classes[value] is None for value in in_train):
-                notes.append(f"{place}: −1 counts as no label. If it is a class, name every class in label_names.")
+                notes.append(
+                    f"{place}: −1 counts as no label. If it is a class, name every class in label_names."
+                )
     found = {name for value in in_train if (name := classes[value]) is not None}
     _check_classes(found, int(counts.sum()), place)
     ordered = sorted(found, key=float) if numeric else sorted(found)
@@ -95,7 +97,9 @@ def _numbers(said: Sequence[str], place: str) -> dict[str, str | None]:
     numbers = {value: float(value) for value in said}
     fractions = [value for value, number in numbers.items() if not number.is_integer()]
     if fractions and len(set(numbers.values())) > _MANY_FRACTIONS:
-        raise DataError(f"{place} holds numbers such as {fractions[0]}: a quantity to be predicted, but {DOES}.")
+        raise DataError(
+            f"{place} holds numbers such as {fractions[0]}: a quantity to be predicted, but {DOES}."
+        )
     return {
         value: f"{int(number)}" if number.is_integer() else f"{number:g}" for value, number in numbers.items()
     }
@@ -149,13 +153,17 @@ def _named(
             )
         absent = [name for name in label_names if name not in named.values()]
         if absent:
-            raise DataError(f"{place}: label_names names {listing(absent)}, but no row of train has it. Take it out.")
+            raise DataError(
+                f"{place}: label_names names {listing(absent)}, but no row of train has it. Take it out."
+            )
         return named
     if known_names is not None:
         named = _fit(found, numeric, known_names)
         if named is not None:
             return named
-        notes.append(f"{place}: the label names that came with the data do not fit its labels, and were not used.")
+        notes.append(
+            f"{place}: the label names that came with the data do not fit its labels, and were not used."
+        )
     return {name: name for name in found}
 
 

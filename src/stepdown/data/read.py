@@ -20,7 +20,9 @@ _SPELLINGS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 # train.csv, train-00000-of-00002.parquet, my_data.train.jsonl is not: a split's name comes first
-_SPLIT_FILE = re.compile(rf"({'|'.join(sorted(_SPELLINGS, key=len, reverse=True))})(?:[-_.].*)?", re.IGNORECASE)
+_SPLIT_FILE = re.compile(
+    rf"({'|'.join(sorted(_SPELLINGS, key=len, reverse=True))})(?:[-_.].*)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def find(
     named = {"train": train, "validation": validation, "test": test}
     parts = {split: open_source(place) for split, place in named.items() if place is not None}
     if "train" not in parts:
-        raise DataError("no data: expected a source, or a train file with optional validation and test files.")
+        raise DataError(
+            "no data: expected a source, or a train file with optional validation and test files."
+        )
     return Found(
         {split: _only(part, named[split] or "") for split, part in parts.items()},
         parts["train"].label_names,
@@ -86,7 +90,9 @@ def open_source(source: str) -> Found:
 
 def _looks_like_file(source: str) -> bool:
     """Whether a name that does not exist was meant as a file, and no hub id."""
-    return source.startswith((".", "/", "~")) or source.lower().endswith((*files.SUFFIXES, ".gz", ".zip", ".xlsx"))
+    return source.startswith((".", "/", "~")) or source.lower().endswith(
+        (*files.SUFFIXES, ".gz", ".zip", ".xlsx")
+    )
 
 
 def _only(found: Found, place: str) -> Table:
@@ -111,7 +117,7 @@ def _hub(source: str) -> Found:
     if not tables:
         raise DataError(
             f"{source}: its splits are {', '.join(opened)}, none of which is a train split. "
-            f"Name them one by one: train = \"{source}#{next(iter(opened), 'NAME')}\""
+            f'Name them one by one: train = "{source}#{next(iter(opened), "NAME")}"'
         )
     notes = [f"{source}: the split {name} was left aside." for name in aside]
     return Found(dict(sorted(tables.items(), key=lambda item: SPLITS.index(item[0]))), None, tuple(notes))
@@ -124,7 +130,9 @@ def _folder(folder: Path) -> Found:
         folder = folder / "data"
         data = _data_files(folder)
     if not data:
-        raise DataError(f"{folder}: no data files. Expected train.csv (or .tsv, .jsonl, .parquet) or a single file.")
+        raise DataError(
+            f"{folder}: no data files. Expected train.csv (or .tsv, .jsonl, .parquet) or a single file."
+        )
     parts: dict[str, list[Path]] = {}
     aside = []
     for path in data:
@@ -143,7 +151,9 @@ def _folder(folder: Path) -> Found:
     for split, paths in parts.items():
         kinds = {path.suffix.lower() for path in paths}
         if len(kinds) > 1:
-            raise DataError(f"{folder}: {split} is there as {' and as '.join(sorted(kinds))}. Remove all but one.")
+            raise DataError(
+                f"{folder}: {split} is there as {' and as '.join(sorted(kinds))}. Remove all but one."
+            )
     tables = {
         split: join([files.open_file(path) for path in parts[split]], str(folder / split))
         for split in SPLITS

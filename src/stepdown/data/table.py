@@ -59,7 +59,9 @@ class Table:
                     f"{did_you_mean(column, self.columns)}"
                 )
             if self.columns.count(column) > 1:
-                raise DataError(f"{self.name}: two columns are named {column!r}. Rename or remove one of them.")
+                raise DataError(
+                    f"{self.name}: two columns are named {column!r}. Rename or remove one of them."
+                )
         yield from self.read(columns)
 
 

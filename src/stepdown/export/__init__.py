@@ -21,7 +21,18 @@ from stepdown.students.model import TextModel, logits
 # in another order of operations; measured differences are below 1e-5.
 TOLERANCE = 1e-3
 # Texts that no one trained on but someone will send.
-_ODD_TEXTS = ("", " ", "!!!", "🙂", "电影很好看", "فيلم رائع", "a" * 5000, "word " * 2000, "\x00\ufffd", "é É ﬁ")
+_ODD_TEXTS = (
+    "",
+    " ",
+    "!!!",
+    "🙂",
+    "电影很好看",
+    "فيلم رائع",
+    "a" * 5000,
+    "word " * 2000,
+    "\x00\ufffd",
+    "é É ﬁ",
+)
 
 
 def export(
@@ -86,4 +97,8 @@ def _compare(model: TextModel, packed: runtime.Classifier, texts: Sequence[str])
 
 def _versions() -> dict[str, str]:
     packages = ("torch", "transformers", "onnx", "onnxruntime", "numpy")
-    return {"stepdown": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
+    return {
+        "stepdown": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }

@@ -21,7 +21,7 @@ from stepdown.students.compact import CompactNetwork
 from stepdown.students.model import TextModel
 
 OPSET = 17
-_LOWEST = np.float32(-3.0e38)  # below any state; -inf would make 0 · -inf in the masked sums
+_LOWEST = np.array(-3.0e38, np.float32)  # below any state; -inf would make 0 · -inf in the masked sums
 
 
 def write(model: TextModel, path: Path) -> None:
@@ -37,7 +37,9 @@ def write(model: TextModel, path: Path) -> None:
 
 def _compact(network: CompactNetwork) -> onnx.ModelProto:
     shape = network.shape
-    weights = {name: value.detach().cpu().numpy().astype(np.float32) for name, value in network.state_dict().items()}
+    weights = {
+        name: value.detach().cpu().numpy().astype(np.float32) for name, value in network.state_dict().items()
+    }
     constants: dict[str, np.ndarray] = {
         "W": np.stack([_gates(weights[f"{way}_gru.weight_ih_l0"]) for way in ("forward", "backward")]),
         "R": np.stack([_gates(weights[f"{way}_gru.weight_hh_l0"]) for way in ("forward", "backward")]),
@@ -51,8 +53,8 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
         "attention_bias": weights["attention.bias"],
         "output_weight": weights["output.weight"].T,
         "output_bias": weights["output.bias"],
-        "zero": np.int64(0),
-        "one": np.int64(1),
+        "zero": np.array(0, np.int64),
+        "one": np.array(1, np.int64),
         "axis_last": np.array([-1], np.int64),
         "axis_words": np.array([1], np.int64),
         "flat": np.array([0, 0, -1], np.int64),

@@ -1,8 +1,7 @@
 """Orders the steps: from a recipe to trained rungs, measured, compared, and packed.
 
-    plan      which models are trained, from whom, in which order
-    context   what all cells of a run work with
-    cells     one unit of work
-    run       all of them, under a lock, taking up where an earlier sitting stopped
-    outcome   what was found
+plan      which models are trained, from whom, in which order
+context   what all cells of a run work with
+cells     one unit of work
+outcome   what was found
 """

@@ -91,7 +91,9 @@ def key(context: Context, cell: Cell) -> str:
         settings = recipe.resolved_rung(cell.position - 1)
         source = _folder_digest(assets.model(settings.model)) if settings.kind == "huggingface" else ""
         about = repr(settings), source
-    above = [context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests]
+    above = [
+        context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests
+    ]
     return store.digest(
         __version__,
         torch.__version__,
@@ -140,9 +142,7 @@ def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         )
         model = found.model
         context.tell(Begun(cell.id, model.description, finished_before=False))
-        schedule = train.Schedule(
-            spec.epochs, spec.batch_size, spec.learning_rate, seed=_seed(context, cell)
-        )
+        schedule = train.Schedule(spec.epochs, spec.batch_size, spec.learning_rate, seed=_seed(context, cell))
         outcome = teacher.fine_tune(
             model,
             dataset.train.texts,
@@ -174,7 +174,9 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     texts = [context.texts[row] for row in rows]
     said = [_ask(context, cell, name, texts) for name in cell.teachers]
     classes = len(model.label_names)
-    stacked = np.stack([one.logits for one in said]) if said else np.zeros((0, len(rows), classes), np.float32)
+    stacked = (
+        np.stack([one.logits for one in said]) if said else np.zeros((0, len(rows), classes), np.float32)
+    )
     soft, hard = (settings.soft_weight, settings.hard_weight) if cell.teachers else (0.0, 1.0)
     objective = train.Objective(
         soft,

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from stepdown import store, train
-from stepdown.data import Dataset
+from stepdown.data.dataset import Dataset
 from stepdown.ladder.plan import Cell, Plan
 from stepdown.recipe import Recipe
 from stepdown.students.model import TextModel

@@ -83,14 +83,21 @@ def _pace(context: Context, cell: Cell) -> _Pace:
     sample = [texts[row] for row in draw.permutation(len(texts))[: batch_size * _STEPS]]
     tokens = model.encode(sample)
     examples = train.Examples(
-        tokens, np.zeros(len(sample), np.int64), np.zeros((0, len(sample), len(model.label_names)), np.float32)
+        tokens,
+        np.zeros(len(sample), np.int64),
+        np.zeros((0, len(sample), len(model.label_names)), np.float32),
     )
     objective = train.Objective(soft_weight=0.0, hard_weight=1.0)
     schedule = train.Schedule(2, batch_size, 1e-6)
     times = []
     last = time.perf_counter()
     for event in train.fit(
-        model, examples, objective, schedule, accelerator=context.accelerator, precision=context.precision_of(model)
+        model,
+        examples,
+        objective,
+        schedule,
+        accelerator=context.accelerator,
+        precision=context.precision_of(model),
     ):
         if isinstance(event, train.Step):
             times.append(time.perf_counter() - last)

@@ -15,6 +15,7 @@ from stepdown import __version__, compare, evaluate
 from stepdown.ladder.cells import outputs
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Arm, Cell
+from stepdown.results import table
 
 # Arms by how many rungs they need: of equals, the one that is cheaper to train again is kept.
 _CHEAPEST_FIRST: tuple[Arm, ...] = ("direct", "one-hop", "chain", "dense")
@@ -23,12 +24,14 @@ _CHEAPEST_FIRST: tuple[Arm, ...] = ("direct", "one-hop", "chain", "dense")
 def results(context: Context) -> dict[str, Any]:
     """The content of results.json; every cell of the plan must be finished."""
     chosen = best(context)
+    cells = [_cell(context, cell) for cell in context.plan.cells]
     return {
         "schema": 1,
         "recipe": context.recipe.model_dump(mode="json"),
         "environment": _environment(context),
         "data": _data(context),
-        "cells": [_cell(context, cell) for cell in context.plan.cells],
+        "cells": cells,
+        "rungs": table(cells, *_rightness(context)),
         "comparisons": [dataclasses.asdict(found) for found in comparisons(context)],
         "coincide": dict(context.plan.coincide),
         "summary": _summary(context, chosen),
@@ -82,6 +85,15 @@ def _main_arm(arms: list[Arm]) -> Arm:
     return next((arm for arm in ("chain", "dense", "one-hop") if arm in arms), arms[0])
 
 
+def _rightness(context: Context) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Whether each cell is right on each report text, and whether it says what the teacher says."""
+    said = {cell.id: outputs(context, cell.id, "report") for cell in context.plan.cells}
+    above = said[TEACHER].argmax(1)
+    correct = {name: evaluate.correct(one, context.dataset.report.labels) for name, one in said.items()}
+    agreed = {name: one.argmax(1) == above for name, one in said.items() if name != TEACHER}
+    return correct, agreed
+
+
 def _cell(context: Context, cell: Cell) -> dict[str, Any]:
     manifest = context.manifests[cell.id]
     keys = ("model", "parameters", "bytes", "seconds", "metrics", "selection_metrics")
@@ -133,7 +145,8 @@ def _summary(context: Context, chosen: Cell) -> dict[str, Any]:
         "accuracy": student["metrics"]["accuracy"],
         "mean_accuracy_over_seeds": float(np.mean(values)),
         "times_smaller": teacher["parameters"] / student["parameters"],
-        "times_faster": teacher["metrics"]["ms_per_text"]["value"] / student["metrics"]["ms_per_text"]["value"],
+        "times_faster": teacher["metrics"]["ms_per_text"]["value"]
+        / student["metrics"]["ms_per_text"]["value"],
         "accuracy_kept": float(np.mean(values)) / teacher["metrics"]["accuracy"]["value"],
         "processor_hours": hours,
         "processor_hours_per_million_texts": student["metrics"]["ms_per_text"]["value"] / 3.6,

@@ -29,7 +29,7 @@ DEFAULTS: Mapping[Kind, Training] = {
     "huggingface": Training("kl", 5, 1e-4, 32, weight_decay=0.01, warmup=0.1, ema=0.0),
     # Its layers are fine-tuned already: a gentler pass is enough.
     "teacher-layers": Training("kl", 3, 5e-5, 32, weight_decay=0.01, warmup=0.1, ema=0.0),
-    "compact": Training("mse", 20, 4e-3, 128, weight_decay=0.01, warmup=0.05, ema=0.999),
+    "compact": Training("mse", 10, 4e-3, 128, weight_decay=0.01, warmup=0.05, ema=0.999),
 }
 
 

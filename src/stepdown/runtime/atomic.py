@@ -69,7 +69,8 @@ def write(file: BinaryIO, content: bytes, path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    whole = path.absolute()
+    return whole.with_name(f".{whole.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 @contextmanager

@@ -89,14 +89,16 @@ def write(target: str | Path, about: About, files: Mapping[str, bytes]) -> None:
         StoreError: the disk is full or read-only, or permission is missing.
     """
     target = Path(target)
+    as_file = target.suffix == SUFFIX and not target.is_dir()
+    replaceable = as_file or not target.exists() or (target / ABOUT).is_file() or _is_empty_folder(target)
+    if not replaceable:
+        raise InputError(f"{target} exists and is no bundle, so it is left as it is. Choose another place.")
     files = dict(sorted(files.items()))
     everything = {ABOUT: encode(about, files), **files}
-    if target.suffix == SUFFIX and not target.is_dir():
+    if as_file:
         with atomic.new_file(target) as file:
             atomic.write(file, _zipped(everything), target)
         return
-    if target.exists() and not (target / ABOUT).is_file() and not _is_empty_folder(target):
-        raise InputError(f"{target} exists and is no bundle, so it is left as it is. Choose another place.")
     with atomic.new_folder(target) as folder:
         for name, part in everything.items():
             with atomic.new_file(folder / name) as file:

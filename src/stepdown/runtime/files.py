@@ -57,16 +57,23 @@ def opened(path: Path) -> Iterator[Files]:
     Raises:
         BundleError: there is no bundle, or its archive is damaged.
     """
-    if path.is_dir():
+    if path.is_dir() and (path / ABOUT).exists():
         yield _Folder(path)
     elif path.is_file():
         with _archive_errors(path), zipfile.ZipFile(path) as archive:
             yield _Archive(path, archive)
     else:
         raise BundleError(
-            f"There is no bundle at {path}. Expected a folder with {ABOUT}, or a .stepdown file; "
-            "`stepdown export RUN` makes one."
+            f"There is no bundle at {path}. Expected a folder with {ABOUT}, or a .stepdown file.{_hint(path)}"
         )
+
+
+def _hint(path: Path) -> str:
+    if (path / "bundle" / ABOUT).is_file():
+        return f" Did you mean {path / 'bundle'}?"
+    if (path / "config.json").is_file():
+        return " That is a model, of which `stepdown export` makes a bundle once it was part of a run."
+    return " Check the spelling; `stepdown export RUN` makes one."
 
 
 class _Folder:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -69,8 +70,8 @@ def from_file(path: Path, column: str | None) -> Table:
         InputError: it needs a library that is not installed.
     """
     readers: dict[str, Callable[[Path, str | None], Table]] = {
-        ".csv": lambda path, column: _delimited(path, column, ","),
-        ".tsv": lambda path, column: _delimited(path, column, "\t"),
+        ".csv": _csv,
+        ".tsv": _tsv,
         ".jsonl": _jsonl,
         ".ndjson": _jsonl,
         ".txt": _lines,
@@ -81,8 +82,14 @@ def from_file(path: Path, column: str | None) -> Table:
         raise DataError(f"{path}: its name ends in none of {', '.join(readers)}. Rename or convert it.")
     if not path.is_file():
         raise DataError(f"There is no file {path}. Check the spelling and the folder.")
-    try:
+    with _readable(path):
         return reader(path, column)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -122,7 +129,7 @@ def _lines(path: Path, column: str | None) -> Table:
 
 
 def _file_lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with _readable(path), path.open("rb") as file:
         while line := file.readline(_LONGEST_LINE):
             if len(line) == _LONGEST_LINE:
                 raise DataError(
@@ -157,19 +164,54 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _delimited(path: Path, column: str | None, delimiter: str) -> Table:
+def _csv(path: Path, column: str | None) -> Table:
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_LINE))
+    first = next(_file_lines(path), b"").decode("utf-8", "replace")
+    delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    return _delimited(path, column, csv.reader(_decoded(path), delimiter=delimiter, strict=True))
+
+
+def _tsv(path: Path, column: str | None) -> Table:
+    return _delimited(path, column, _TabReader(_decoded(path)))
+
+
+class _TabReader:
+    """Reads as `csv.reader` does, but by the rules of .tsv files: a row is a line, and quotes are text.
+
+    Only a cell that is quoted as a whole, as spreadsheets write it, loses its quotes.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.lines = lines
+        self.line_num = 0
+
+    def __next__(self) -> list[str]:
+        line = next(self.lines).rstrip("\r\n")
+        self.line_num += 1
+        return [_unquoted(cell) for cell in line.split("\t")] if line else []
+
+
+def _unquoted(cell: str) -> str:
+    inside = cell[1:-1]
+    if len(cell) >= 2 and cell[0] == cell[-1] == '"' and '"' not in inside.replace('""', ""):
+        return inside.replace('""', '"')
+    return cell
+
+
+def _decoded(path: Path) -> Iterator[str]:
     # Bytes that are no UTF-8 become lone surrogates, and are told of the row in which they turn up.
-    lines = (line.decode("utf-8", "surrogateescape") for line in _file_lines(path))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    return (line.decode("utf-8", "surrogateescape") for line in _file_lines(path))
+
+
+def _delimited(path: Path, column: str | None, reader: Any) -> Table:
     try:
-        header = next(reader, None)
+        header = next(reader)
+    except StopIteration:
+        header = None
     except csv.Error as error:
         raise DataError(f"{path}, header: {error}.") from error
     if not header or _not_utf8(header):
-        raise DataError(
-            f"{path} has no header line in UTF-8. Expected the names of its columns in the first line."
-        )
+        raise DataError(f"{path} has no header line in UTF-8. Expected the names of its columns in line 1.")
     header[0] = header[0].removeprefix("\ufeff")
     if len(set(header)) != len(header):
         twice = next(name for name in header if header.count(name) > 1)
@@ -193,9 +235,7 @@ def _delimited_rows(reader: Any, path: Path, header: list[str], column: str) -> 
             continue
         number += 1
         if len(cells) != len(header):
-            yield BadRow(
-                f"{where}: {len(cells)} cells; expected {len(header)}, as in the header. Check its quotes."
-            )
+            yield BadRow(f"{where}: {len(cells)} cells; expected {len(header)}, as in the header.")
         elif _not_utf8(cells):
             yield BadRow(f"{where}: not UTF-8. Save the file as UTF-8.")
         else:

@@ -206,12 +206,14 @@ def _quiet() -> Iterator[None]:
     """Without transformers' progress bars and tables of keys: what matters in them is told in our own words."""
     from transformers.utils import logging as hf_logging
 
+    switch: Any = hf_logging  # its functions have no types
+
     level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity(logging.CRITICAL)
-    hf_logging.disable_progress_bar()
+    switch.disable_progress_bar()
     try:
         yield
     finally:
         hf_logging.set_verbosity(level)
         if bars:
-            hf_logging.enable_progress_bar()
+            switch.enable_progress_bar()

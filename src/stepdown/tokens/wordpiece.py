@@ -24,7 +24,7 @@ SPECIAL = (UNKNOWN, START, END, PAD, MASK)
 _LONGEST_WORD = 100
 
 _CHUNK = re.compile(r"\S+")
-# What Python takes for white space and BERT for control characters, which it removes.
+# What Python takes for white space and BERT for control characters, as NUL is one: removed with the others.
 _NO_SPACE = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
 # Special ids written out in a text are special ids, also in the middle of a word.
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL)) + ")")
@@ -99,7 +99,7 @@ class BertWordPiece:
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
         """The texts as ids, at most `max_length` each; a text that is cut still ends with `[SEP]`."""
-        texts = [text if text.isprintable() else _NO_SPACE.sub("", text) for text in texts]
+        texts = [text if text.isprintable() else _NO_SPACE.sub("\0", text) for text in texts]
         return encode_chunks(texts, self._bytes, _CHUNK, self._frame, max_length)
 
     def save(self, folder: Path) -> None:

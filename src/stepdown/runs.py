@@ -14,8 +14,10 @@ from stepdown import data, export, recipe, report, store, transfer
 from stepdown.ladder import cells, outcome
 from stepdown.ladder.context import Context, Happening, data_key
 from stepdown.ladder.plan import Cell, plan
+from stepdown.errors import InputError
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
+from stepdown.students import saved
 from stepdown.students.model import fast_precision
 
 
@@ -47,7 +49,9 @@ def open_run(chosen: Recipe, out: Path) -> Context:
     )
 
 
-def work_through(context: Context, tell: Callable[[Happening], None] = lambda happening: None) -> dict[str, Any]:
+def work_through(
+    context: Context, tell: Callable[[Happening], None] = lambda happening: None
+) -> dict[str, Any]:
     """Finish every cell of a run, in order, under the run's lock; then write its results and pack its bundle.
 
     Interrupted at any point and started again, it loses at most the cell in work.
@@ -89,7 +93,9 @@ def finished(context: Context) -> dict[str, Any] | None:
         context.manifests[cell.id] = manifest
     path = context.out / "results.json"
     found = store.read_json(path) if path.exists() else None
-    return found if found and found.get("key") == _key(context) and (context.out / "bundle").exists() else None
+    return (
+        found if found and found.get("key") == _key(context) and (context.out / "bundle").exists() else None
+    )
 
 
 def _key(context: Context) -> str:
@@ -99,8 +105,7 @@ def _key(context: Context) -> str:
 
 def _pack(context: Context, chosen: Cell, found: dict[str, Any]) -> None:
     spec = context.recipe
-    sources = [Source(name, "teacher") for name in spec.teacher.model]
-    sources.append(Source(spec.data.source or str(spec.data.train), "data"))
+    sources = _sources(spec)
     export.export(
         cells.model_of(context, chosen.id),
         context.out / "bundle",
@@ -118,3 +123,45 @@ def _forget(context: Context, finished: str) -> None:
     for name in set(context.trained) - needed - {"teacher"}:
         del context.trained[name]
 
+
+def export_cell(run: Path, cell: str | None, target: Path | None) -> Path:
+    """Pack a model of a finished run.
+
+    Args:
+        run: the run's folder.
+        cell: its id; None for the one of the run's own bundle.
+        target: a folder or a `.stepdown` file; None for `CELL.stepdown` in the working folder.
+
+    Returns:
+        Where the bundle is.
+
+    Raises:
+        InputError: the run is not finished, or has no such cell.
+        CheckError: the bundle does not say what the trained model says; nothing is written.
+    """
+    path = run / "results.json"
+    if not path.is_file():
+        raise InputError(f"{path} is not there: the run is not finished. Finish it with: stepdown run RECIPE")
+    found = store.read_json(path)
+    known = [one["id"] for one in found["cells"]]
+    name = cell or found["summary"]["bundle_cell"]
+    if name not in known:
+        raise InputError(f"The run in {run} has no cell {name!r}. It has: {', '.join(known)}.")
+    spec = recipe.load(str(run / "recipe.toml"))
+    target = target or Path(f"{name}.stepdown")
+    told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
+    sources = _sources(spec)
+    export.export(
+        saved.load(run / "cells" / name, max_length=spec.data.max_length),
+        target,
+        check_texts=[],
+        calibration=Calibration(),
+        sources=sources,
+        card=report.card(told),
+    )
+    return target
+
+
+def _sources(spec: Recipe) -> list[Source]:
+    teachers = [Source(name, "teacher") for name in spec.teacher.model]
+    return [*teachers, Source(spec.data.source or str(spec.data.train), "data")]

@@ -1,0 +1,137 @@
+"""Which rows a cut takes: whole groups, in an order that depends on texts and a seed alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepdown.data.groups import Words, mix, normalise
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_MANY_LONG = 200  # long texts of a group beyond which it is not looked for the ones that hold others
+
+
+class Grouped:
+    """Rows by group, groups in the order in which they are drawn.
+
+    Args:
+        words: of n texts.
+        group_of: int64 [n], the group of each.
+        seed: with `purpose`, of the order.
+        purpose: so that two cuts of one seed differ.
+        last: bool [n]; groups with any of these come after all others.
+    """
+
+    def __init__(
+        self, words: Words, group_of: Ints, seed: int, purpose: str, last: Mask | None = None
+    ) -> None:
+        count = int(group_of.max(initial=-1)) + 1
+        self._rows = np.argsort(group_of, kind="stable")
+        self._starts = np.searchsorted(group_of[self._rows], np.arange(count + 1))
+        salt = int.from_bytes(blake2b(f"{purpose} {seed}".encode(), digest_size=8).digest(), "little")
+        key = np.full(count, np.iinfo(np.uint64).max, np.uint64)
+        np.minimum.at(key, group_of, words.whole)
+        late = np.zeros(count, np.bool_)
+        if last is not None:
+            late[group_of[last]] = True
+        self.order = np.lexsort((mix(key ^ np.uint64(salt)), late))
+
+    def rows(self, group: int) -> Ints:
+        """The rows of a group, int64."""
+        return self._rows[self._starts[group] : self._starts[group + 1]]
+
+
+def quotas(labels: Ints, fraction: float) -> Ints:
+    """Rows of each class that a stratified cut takes: a fraction, at least one of three, never the last one."""
+    counts = np.bincount(labels)
+    wanted = np.floor(counts * fraction + 0.5).astype(np.int64)
+    return np.minimum(np.maximum(wanted, counts >= 3), np.maximum(counts - 1, 0))
+
+
+def stratified(labels: Ints, grouped: Grouped, wanted: Ints) -> Ints:
+    """Rows of the first groups that fit into what is still wanted of each class, sorted int64.
+
+    Args:
+        labels: int64 [n].
+        grouped: the rows by group.
+        wanted: int64 [classes], rows of each class; never exceeded.
+    """
+    room, label_of = wanted.tolist(), labels.tolist()
+    left = sum(room)
+    taken: list[int] = []
+    for group in grouped.order.tolist():
+        if left == 0:
+            break
+        rows = grouped.rows(group).tolist()
+        needs = Counter(label_of[row] for row in rows)
+        if all(room[label] >= count for label, count in needs.items()):
+            for label, count in needs.items():
+                room[label] -= count
+            left -= len(rows)
+            taken += rows
+    return np.sort(np.array(taken, np.int64))
+
+
+def longest(
+    texts: Sequence[str],
+    words: Words,
+    labels: Ints,
+    grouped: Grouped,
+    *,
+    least_words: int,
+    most_rows: int,
+    most_spent: int,
+) -> tuple[Ints, Ints]:
+    """The long texts of the first groups that have any, and what these groups cost.
+
+    Of several long texts of a group, one that another one holds is left out: it would say the same twice.
+
+    Args:
+        texts, words, labels: n rows.
+        grouped: the rows by group.
+        least_words: of a long text.
+        most_rows: that are chosen.
+        most_spent: rows of groups that are touched.
+
+    Returns:
+        the rows chosen, and all rows of their groups, both sorted int64. Every class keeps a row outside of them.
+    """
+    left = np.bincount(labels)
+    is_long = words.lengths >= least_words
+    chosen: list[int] = []
+    spent: list[int] = []
+    for group in grouped.order.tolist():
+        rows = grouped.rows(group)
+        long = rows[is_long[rows]]
+        if not len(long):
+            continue
+        if len(chosen) >= most_rows or len(spent) + len(rows) > most_spent:
+            break
+        needs = np.bincount(labels[rows], minlength=len(left))
+        if ((needs > 0) & (needs >= left)).any():
+            continue
+        left -= needs
+        chosen += _outermost(texts, long.tolist())
+        spent += rows.tolist()
+    return np.sort(np.array(chosen[:most_rows], np.int64)), np.sort(np.array(spent, np.int64))
+
+
+def _outermost(texts: Sequence[str], rows: list[int]) -> list[int]:
+    """The rows whose text no other one of them holds, in words; of equal texts the first."""
+    if len(rows) > _MANY_LONG:
+        return rows
+    plain = sorted(
+        ((f" {' '.join(normalise(texts[row]))} ", row) for row in rows),
+        key=lambda pair: (-len(pair[0]), pair[1]),
+    )
+    kept: list[tuple[str, int]] = []
+    for text, row in plain:
+        if not any(text in other for other, _ in kept):
+            kept.append((text, row))
+    return [row for _, row in kept]

@@ -1,0 +1,61 @@
+"""The README of a bundle: what the model is, how good it is and how that is known, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stepdown.report.content import Content, content, count, interval, percent, size
+from stepdown.report.markdown import escape
+from stepdown.results import Cell, Results, parse
+
+TAUGHT = {
+    "direct": "It learnt from the labels alone.",
+    "one-hop": "It learnt from the teacher's soft labels.",
+    "chain": "It learnt from the soft labels of the rung above it.",
+    "dense": "It learnt from the soft labels of the teacher and of all rungs above it together.",
+}
+
+
+def card(results: Mapping[str, Any] | Results) -> str:
+    """The text of the bundle's README.md.
+
+    It quotes the accuracy of the very model in the bundle, and beside it the mean over seeds, because the
+    bundle was picked among seeds and the mean is what another training would be expected to reach.
+
+    Args:
+        results: the dict of a `results.json`; the bundle need not be packed yet.
+
+    Raises:
+        InputError: the dict does not follow the schema.
+    """
+    run = parse(results)
+    student = next(cell for cell in run.cells if cell.id == run.summary.bundle_cell)
+    return "\n".join(_lines(run, student, content(run))) + "\n"
+
+
+def _lines(run: Results, student: Cell, told: Content) -> Iterator[str]:
+    teacher = run.cells[0]
+    names = ", ".join(escape(name) for name in told.label_names)
+    yield from (f"# {escape(told.title)}", "", escape(told.headline), "")
+    yield from ("## Use", "", "```sh", 'stepdown predict THIS_FOLDER "…"', "```", "")
+    yield from ("```python", "import stepdown", "", 'model = stepdown.Classifier.load("THIS_FOLDER")')
+    yield from ('print(model.predict(["…"]))', "```", "")
+    yield from (f"It answers with one of {len(told.label_names)} labels: {names}.", "")
+    yield from ("## How good it is", "")
+    yield f"- Accuracy on {run.data.report:,} texts kept aside: {interval(run.summary.accuracy)}, 95% interval."
+    seeds = sum((cell.position, cell.arm) == (student.position, student.arm) for cell in run.cells)
+    if seeds > 1:
+        mean = percent(run.summary.mean_accuracy_over_seeds)
+        yield f"- Mean over {seeds} seeds trained alike: {mean}. This one did best on the selection texts."
+    for metric, words in (("macro_f1", "Macro F1"), ("agreement", "Says what the teacher says")):
+        if metric in student.metrics:
+            yield f"- {words}: {interval(student.metrics[metric])}."
+    yield from (f"- {escape(warning)}" for warning in told.warnings)
+    yield from ("", "## How it was made", "")
+    yield f"- What it is: {escape(student.model)}, {count(student.params)} parameters, {size(student.bytes)}."
+    yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
+    if student.arm:
+        yield f"- {TAUGHT[student.arm]}"
+    yield from (f"- {escape(sentence)}" for sentence in told.sections["Data"])
+    yield f"- Made with stepdown {escape(run.environment.stepdown)}; the run's recipe.toml makes it again."

@@ -1,0 +1,304 @@
+"""What a report says, before it is laid out: every number as a person reads it, every finding as a sentence.
+
+`terminal`, `markdown` and `html` show this and add nothing but their own marks. Text that came from the user
+(names of models, labels, the run) is in here as it is, less control characters; each layout escapes it for
+its own syntax.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from stepdown.compare import MIN_SEEDS, Comparison, sentence
+from stepdown.evaluate import Metric
+from stepdown.results import Results, Rung, too_few_seeds
+
+NONE = "–"
+"""Stands where there is no number."""
+
+FEW_TEXTS = 200
+"""Fewer report texts than this are worth a warning: an accuracy of 90% then has more than ±4 points."""
+
+SHOWN_LABELS = 8
+
+MIND = "Mind"
+"""Heading of what should make a reader careful."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table of rungs, as text; the fields are its columns, in order."""
+
+    rung: str
+    model: str
+    arm: str
+    parameters: str
+    size: str
+    accuracy: str
+    agreement: str
+    time: str
+    smaller: str
+    faster: str
+    kept: str
+
+
+HEADINGS = Line(
+    rung="rung",
+    model="model",
+    arm="arm",
+    parameters="parameters",
+    size="size",
+    accuracy="accuracy (95% interval)",
+    agreement="as teacher",
+    time="ms/text",
+    smaller="smaller",
+    faster="faster",
+    kept="kept",
+)
+
+LEGEND = (
+    "as teacher: texts on which the model says what the teacher says. smaller: parameters of the teacher "
+    "over its own. faster: time per text of the teacher over its own. kept: accuracy over the teacher's."
+)
+
+ADVICE = (
+    "What would raise accuracy most is unlabelled text of the same kind for the teacher to label: name it in "
+    "the recipe under [transfer] as unlabeled."
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A report in words.
+
+    Attributes:
+        title: name of the run.
+        headline: the student in one sentence.
+        label_names: all of them.
+        lines: the table of rungs, top first.
+        caption: what the intervals of the table allow for.
+        sections: heading → sentences, none of them empty.
+        bundle: its path, or None.
+        command: the line that tries the bundle, or None.
+    """
+
+    title: str
+    headline: str
+    label_names: tuple[str, ...]
+    lines: tuple[Line, ...]
+    caption: str
+    sections: dict[str, tuple[str, ...]]
+    bundle: str | None
+    command: str | None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should make a reader careful; may be empty."""
+        return self.sections.get(MIND, ())
+
+
+def content(results: Results) -> Content:
+    """Everything a report says about a run."""
+    bundle = results.bundle
+    sections = {
+        "Which way of teaching": _arms(results.comparisons),
+        "Against the teacher": _rungs(results.comparisons),
+        MIND: _warnings(results),
+        "Data": _data(results),
+        "Cost": _cost(results),
+    }
+    return Content(
+        title=clean(str(results.recipe.get("name") or "run")),
+        headline=_headline(results),
+        label_names=tuple(clean(label) for label in results.data.label_names),
+        lines=tuple(_line(row) for row in results.rungs),
+        caption=_caption(results.rungs),
+        sections={heading: sentences for heading, sentences in sections.items() if sentences},
+        bundle=clean(bundle) if bundle else None,
+        command=f'stepdown predict {clean(shlex.quote(bundle))} "…"' if bundle else None,
+    )
+
+
+def clean(text: str) -> str:
+    """Text without control or other unprintable characters, which could steer a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def name(row: Rung) -> str:
+    """A model as what it is."""
+    return clean(row.model)
+
+
+def rank(row: Rung) -> str:
+    """`teacher` or the number of the rung."""
+    return "teacher" if row.kind == "teacher" else str(row.position)
+
+
+def count(number: int) -> str:
+    """22,713,216 as 22.7M; below a million in full, with separators."""
+    for unit, size in (("B", 1e9), ("M", 1e6)):
+        if number >= size:
+            value = number / size
+            return f"{value:.2f}{unit}" if value < 9.995 else f"{value:,.1f}{unit}"
+    return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """Bytes in decimal units: 286 kB, 90.9 MB."""
+    value, unit = float(number), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if value >= 99.95 or unit == "B" else f"{value:.1f} {unit}"
+
+
+def percent(value: float) -> str:
+    """A share with one decimal."""
+    return f"{value * 100:.1f}%"
+
+
+def interval(metric: Metric) -> str:
+    """A share with its interval: 88.9% (86.6 to 90.8)."""
+    return f"{percent(metric.value)} ({metric.low * 100:.1f} to {metric.high * 100:.1f})"
+
+
+def times(ratio: float | None) -> str:
+    """A ratio: 94×, 1.8×, 0.62×."""
+    if ratio is None:
+        return NONE
+    return f"{ratio:,.0f}×" if ratio >= 9.95 else f"{ratio:.1f}×" if ratio >= 0.95 else f"{ratio:.2f}×"
+
+
+def short(value: float) -> str:
+    """Two significant digits, without an exponent, for times and hours."""
+    if value == 0:
+        return "0"
+    digits = next((d for d in range(9) if abs(value) >= 0.95 * 10 ** (1 - d)), 9)
+    return f"{value:,.{digits}f}" if digits else f"{value:,.0f}"
+
+
+def _line(row: Rung) -> Line:
+    metrics = row.metrics
+    agreement, time = metrics.get("agreement"), metrics.get("ms_per_text")
+    # The teacher beside itself: 1× and 100% would say nothing.
+    below = row.kind == "rung"
+    return Line(
+        rung=rank(row),
+        model=name(row),
+        arm=row.arm or NONE,
+        parameters=count(row.params) if row.params else NONE,
+        size=size(row.bytes) if row.bytes else NONE,
+        accuracy=interval(metrics["accuracy"]) if "accuracy" in metrics else NONE,
+        agreement=percent(agreement.value) if below and agreement else NONE,
+        time=short(time.value) if time else NONE,
+        smaller=times(row.times_smaller) if below else NONE,
+        faster=times(row.times_faster) if below else NONE,
+        kept=percent(row.accuracy_kept) if below and row.accuracy_kept is not None else NONE,
+    )
+
+
+def _headline(results: Results) -> str:
+    student = {(c.position, c.arm) for c in results.cells if c.id == results.summary.bundle_cell}
+    row = next((row for row in results.rungs if (row.position, row.arm) in student), None)
+    if row is None or row.kind == "teacher":
+        return "No student was trained."
+    said = f"The student ({name(row)}) has {count(row.params)} parameters in {size(row.bytes)}"
+    ratios = [
+        f"{times(ratio)} {word}"
+        for ratio, word in ((row.times_smaller, "smaller"), (row.times_faster, "faster"))
+        if ratio is not None
+    ]
+    if ratios:
+        said += f", {' and '.join(ratios)} than the teacher"
+    top = results.rungs[0].metrics.get("accuracy")
+    if row.accuracy_kept is not None and top:
+        mine = percent(row.metrics["accuracy"].value)
+        said += f", and keeps {percent(row.accuracy_kept)} of its accuracy ({mine} of {percent(top.value)})"
+    return said + "."
+
+
+def _caption(rows: Sequence[Rung]) -> str:
+    seeds = sorted({row.seeds for row in rows if row.kind == "rung"})
+    if not seeds:
+        return "The interval allows for the choice of texts."
+    if seeds[0] < MIN_SEEDS:
+        many = "1 seed" if seeds[-1] == 1 else f"Means over {seeds[-1]} seeds"
+        return f"{many}: intervals allow for the choice of texts, not for the luck of training."
+    return (
+        f"Means over {seeds[-1]} seeds: intervals allow for the choice of texts and for the luck of training."
+    )
+
+
+def _arms(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
+    arms = [c for c in comparisons if c.kind == "arm"]
+    if not arms:
+        return ()
+    shown = [f"{c.b} is {c.verdict} than {c.a}" for c in arms if c.verdict != "no difference shown"]
+    brief = "Shown: " + "; ".join(shown) + "." if shown else "No arm is shown to differ from another."
+    return (brief, *(clean(sentence(c)) + "." for c in arms))
+
+
+def _rungs(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
+    rungs = tuple(clean(sentence(c)) + "." for c in comparisons if c.kind == "rung")
+    return (*rungs, "The teacher is one model that all seeds share: this is about it alone.") if rungs else ()
+
+
+def _data(results: Results) -> tuple[str, ...]:
+    data, facts = results.data, results.data.facts
+    names = [clean(label) for label in data.label_names]
+    shown = ", ".join(names[:SHOWN_LABELS])
+    if len(names) > SHOWN_LABELS:
+        shown += f" and {len(names) - SHOWN_LABELS} more"
+    removed = facts.removed.equal + facts.removed.overlapping + facts.removed.selection_in_report
+    return (
+        f"{data.train:,} training texts, {data.selection:,} to select on, {data.report:,} to report on; "
+        f"{data.transfer:,} texts to learn from, labelled or not.",
+        f"{len(names)} labels: {shown}.",
+        f"Removed because they overlap selection or report texts: {removed:,} labelled texts and "
+        f"{data.transfer_removed:,} unlabelled ones.",
+        *(
+            f"Left as it is: {overlap.rows:,} of {overlap.of:,} {clean(overlap.second)} texts share a run of "
+            f"words with {clean(overlap.first)} texts."
+            for overlap in facts.overlaps
+        ),
+        *(clean(f"{split}: {found.origin}") for split, found in facts.splits.items()),
+        *(clean(note) for note in facts.notes),
+    )
+
+
+def _cost(results: Results) -> tuple[str, ...]:
+    summary = results.summary
+    spent = f"The whole run took {short(summary.processor_hours)} processor hours."
+    if summary.processor_hours_per_million_texts is None:
+        return (spent,)
+    hours = short(summary.processor_hours_per_million_texts)
+    return (spent, f"The student reads a million texts in {hours} processor hours.")
+
+
+def _warnings(results: Results) -> tuple[str, ...]:
+    found = []
+    if too_few_seeds(results):
+        found.append(
+            f"Fewer than {MIN_SEEDS} seeds: no difference between arms can be shown. "
+            f"Set compare.seeds to {MIN_SEEDS} or more."
+        )
+    told = results.data.report
+    if told < FEW_TEXTS:
+        found.append(f"Only {told} report texts: intervals are wide, and small differences cannot be shown.")
+    overlaps = [overlap for overlap in results.data.facts.overlaps if overlap.second == "report"]
+    left = max((overlap.rows for overlap in overlaps if overlap.first != "selection"), default=0)
+    if left:
+        found.append(
+            f"{left:,} of {told:,} report texts share a run of words with texts that were learnt from: accuracy "
+            "on them may flatter every model, the teacher included."
+        )
+    coincide = results.coincide
+    for kept in sorted(set(coincide.values())):
+        arms = " and ".join(arm for arm, other in coincide.items() if other == kept)
+        found.append(
+            f"With this ladder {arms} would train the same student as {kept}: it was trained once, as {kept}."
+        )
+    return tuple(found)

@@ -1,0 +1,71 @@
+"""A report in GitHub's Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
+from typing import Any
+
+from stepdown.report.content import ADVICE, HEADINGS, LEGEND, Content, content
+from stepdown.results import Results, parse
+
+LEFT = 3
+"""The first columns hold names and are set to the left, the others to the right."""
+
+
+def markdown(results: Mapping[str, Any] | Results) -> str:
+    """The report as Markdown.
+
+    Args:
+        results: the dict of a `results.json`.
+
+    Raises:
+        InputError: the dict does not follow the schema.
+    """
+    return "\n".join(_lines(content(parse(results)))) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text in which Markdown and HTML see nothing but text."""
+    return re.sub(r"([\\`*_\[\]<>|~&$#!])", r"\\\1", text)
+
+
+def _lines(told: Content) -> Iterator[str]:
+    yield f"# {escape(told.title)}"
+    yield ""
+    yield escape(told.headline)
+    yield ""
+    yield _row(astuple(HEADINGS))
+    yield _row([":--" if i < LEFT else "--:" for i in range(len(astuple(HEADINGS)))])
+    for line in told.lines:
+        yield _row([escape(cell) for cell in astuple(line)])
+    yield ""
+    yield f"{escape(told.caption)} {escape(LEGEND)}"
+    for heading, sentences in told.sections.items():
+        yield from ("", f"## {heading}", "")
+        yield from (f"- {escape(sentence)}" for sentence in sentences)
+    yield from ("", "## Try it", "")
+    if told.bundle and told.command:
+        yield from (f"The bundle is in {_code(told.bundle)}.", "", *_fenced(told.command), "")
+    yield escape(ADVICE)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _code(text: str) -> str:
+    """A code span; its fence is longer than any run of backticks inside."""
+    fence = "`" * (_longest_run(text) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _fenced(text: str) -> tuple[str, str, str]:
+    fence = "`" * max(_longest_run(text) + 1, 3)
+    return f"{fence}sh", text, fence
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

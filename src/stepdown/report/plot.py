@@ -1,0 +1,151 @@
+"""Accuracy against parameters as one inline SVG, drawn by hand so that the page needs nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from stepdown.report.content import count, interval, name, percent, rank
+from stepdown.results import Rung
+
+WIDTH, HEIGHT = 480, 320
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 12, 46
+
+DODGE = 15
+"""Distance, in SVG units, between rungs whose parameters all but coincide: arms of one student."""
+
+# A mark is told by its shape as well as by its colour.
+MARKS = {
+    "teacher": "M-6-6H6V6H-6Z",
+    "shared": "M0-6.5A6.5 6.5 0 1 1 0 6.5A6.5 6.5 0 1 1 0-6.5Z",
+    "direct": "M0-7.5L7 5.5H-7Z",
+    "one-hop": "M0-8L8 0L0 8L-8 0Z",
+    "chain": "M0 7.5L7-5.5H-7Z",
+    "dense": "M-2.5-7H2.5V-2.5H7V2.5H2.5V7H-2.5V2.5H-7V-2.5H-2.5Z",
+}
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A linear map from [low, high] to [start, end]."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def plot(rows: Sequence[Rung]) -> str:
+    """The SVG element, or an empty string where no row has both parameters and an accuracy."""
+    drawn = [row for row in rows if row.params and "accuracy" in row.metrics]
+    if not drawn:
+        return ""
+    logs = [math.log10(row.params) for row in drawn]
+    lows, highs = zip(
+        *((row.metrics["accuracy"].low, row.metrics["accuracy"].high) for row in drawn), strict=True
+    )
+    x = _Scale(min(logs) - 0.3, max(logs) + 0.3, LEFT, WIDTH - RIGHT)
+    ticks = _shares(min(lows), max(highs))
+    y = _Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
+    summary = "; ".join(f"{label(row)}: {count(row.params)} parameters, {_told(row)}" for row in drawn)
+    return "\n".join(
+        [
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="plot-title plot-text">',
+            '<title id="plot-title">Accuracy against parameters</title>',
+            f'<desc id="plot-text">{escape(summary)}</desc>',
+            *_axes(x, y, ticks),
+            *(_point(row, at, y) for row, at in zip(drawn, _places(drawn, x), strict=True)),
+            "</svg>",
+        ]
+    )
+
+
+def mark(row: Rung) -> str:
+    """The class of a row's mark: `teacher`, `shared` (by all arms) or the arm."""
+    return "teacher" if row.kind == "teacher" else row.arm or "shared"
+
+
+def label(row: Rung) -> str:
+    """A row in a word or two: teacher, rung 1, rung 2 chain."""
+    return "teacher" if row.kind == "teacher" else f"rung {rank(row)}" + (f" {row.arm}" if row.arm else "")
+
+
+def legend(rows: Sequence[Rung]) -> str:
+    """The marks in use and what they stand for, as an HTML list."""
+    words = {"teacher": "teacher", "shared": "rung that all arms share"}
+    items = (
+        f'<li><svg viewBox="-9 -9 18 18" aria-hidden="true"><path class="mark {m}" d="{MARKS[m]}"/></svg>'
+        f"{words.get(m, m)}</li>"
+        for m in MARKS
+        if m in {mark(row) for row in rows if row.params and "accuracy" in row.metrics}
+    )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _axes(x: _Scale, y: _Scale, ticks: Sequence[float]) -> Iterator[str]:
+    step = ticks[1] - ticks[0]
+    for tick in ticks:
+        at = y(tick)
+        text = f"{tick * 100:.0f}%" if step >= 0.0099 else percent(tick)
+        yield f'<path class="grid" d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}"/>'
+        yield f'<text x="{LEFT - 7}" y="{at + 4.5:.1f}" text-anchor="end">{text}</text>'
+    for number in _counts(x):
+        at = x(math.log10(number))
+        yield f'<path class="grid" d="M{at:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+        text = f"{number // 1000}K" if 1000 <= number < 1e6 else count(number)
+        yield f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{text}</text>'
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    yield f'<text x="{middle:.0f}" y="{HEIGHT - 8}" text-anchor="middle">parameters (log scale)</text>'
+
+
+def _shares(low: float, high: float) -> list[float]:
+    """Round shares from below `low` to above `high`, in three to seven steps, within 0 and 1."""
+    span = max(high - low, 0.004)
+    step = next(s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if span / s <= 5 or s == 0.2)
+    first, last = math.floor(low / step), math.ceil(min(high, 1.0) / step)
+    return [round(i * step, 6) for i in range(first, max(last, first + 1) + 1)]
+
+
+def _counts(x: _Scale) -> list[int]:
+    """Round numbers of parameters on the axis: powers of ten, and 2 and 5 times them where there are few."""
+    exponents = range(math.floor(x.low), math.ceil(x.high) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        numbers = sorted(round(f * 10.0**e) for e in exponents for f in factors)
+        inside = [number for number in numbers if number >= 1 and x.low <= math.log10(number) <= x.high]
+        if len(inside) >= 3:
+            break
+    return inside
+
+
+def _places(rows: Sequence[Rung], x: _Scale) -> list[float]:
+    """Where each row stands; rows closer than DODGE stand side by side around their mean."""
+    groups: list[list[int]] = []
+    order = sorted(range(len(rows)), key=lambda i: (rows[i].params, i))
+    for i in order:
+        near = groups and x(math.log10(rows[i].params)) - x(math.log10(rows[groups[-1][-1]].params)) < DODGE
+        groups[-1].append(i) if near else groups.append([i])
+    places = [0.0] * len(rows)
+    for group in groups:
+        middle = sum(x(math.log10(rows[i].params)) for i in group) / len(group)
+        for k, i in enumerate(sorted(group)):
+            places[i] = middle + (k - (len(group) - 1) / 2) * DODGE
+    return places
+
+
+def _point(row: Rung, at: float, y: _Scale) -> str:
+    metric = row.metrics["accuracy"]
+    kind, middle = mark(row), y(metric.value)
+    return (
+        f"<g><title>{escape(f'{label(row)}, {name(row)}: {_told(row)}')}</title>"
+        f'<path class="bar {kind}" d="M{at:.1f} {y(metric.low):.1f}V{y(metric.high):.1f}"/>'
+        f'<path class="mark {kind}" transform="translate({at:.1f} {middle:.1f})" d="{MARKS[kind]}"/></g>'
+    )
+
+
+def _told(row: Rung) -> str:
+    return f"accuracy {interval(row.metrics['accuracy'])}"

@@ -1,0 +1,106 @@
+"""A toy corpus and a toy teacher in the true layout, made here: no test needs a hub."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+GOOD, BAD = ("good", "fine", "great"), ("bad", "dull", "poor")
+FILLER = tuple(f"word{index}" for index in range(60))
+
+
+def corpus(n: int, seed: int = 0) -> tuple[list[str], list[str]]:
+    """Texts, and labels that are in one word of each."""
+    draw = np.random.default_rng(seed)
+    texts, labels = [], []
+    for _ in range(n):
+        label = int(draw.integers(0, 2))
+        words = list(draw.choice(FILLER, draw.integers(3, 10)))
+        words.insert(draw.integers(0, len(words)), draw.choice(GOOD if label else BAD))
+        texts.append(" ".join(words))
+        labels.append("positive" if label else "negative")
+    return texts, labels
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPDOWN_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def toy_csv(tmp_path: Path) -> Path:
+    """600 labelled texts in a CSV file with the columns `review` and `verdict`."""
+    path = tmp_path / "reviews.csv"
+    rows = [f"{text},{label}" for text, label in zip(*corpus(600), strict=True)]
+    path.write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def toy_teacher(tmp_path: Path) -> Path:
+    """A BERT encoder without a head, two layers of 32, as a hub would serve it."""
+    return make_teacher(tmp_path / "toy-teacher")
+
+
+def make_teacher(folder: Path, **settings: object) -> Path:
+    """Write a tiny BERT; `settings` are added to its configuration."""
+    from transformers import BertConfig, BertModel
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *FILLER]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True}), encoding="utf-8"
+    )
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        **settings,
+    )
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def toy_recipe(tmp_path: Path, toy_csv: Path, toy_teacher: Path) -> Callable[..., Path]:
+    """Writes a recipe over the toy data and teacher: a two-rung ladder that trains in seconds."""
+
+    def write(seeds: int = 1, arms: str = '["direct", "one-hop", "chain", "dense"]') -> Path:
+        path = tmp_path / "recipe.toml"
+        path.write_text(
+            f"""name = "toy"
+[data]
+source = "{toy_csv.name}"
+text = "review"
+label = "verdict"
+max_length = 32
+[teacher]
+model = "./{toy_teacher.name}"
+epochs = 4
+learning_rate = 2e-3
+[[rungs]]
+model = "teacher:1"
+epochs = 2
+learning_rate = 1e-3
+[[rungs]]
+model = "compact"
+max_params = 15_000
+epochs = 6
+batch_size = 32
+[compare]
+arms = {arms}
+seeds = {seeds}
+""",
+            encoding="utf-8",
+        )
+        return path
+
+    return write

@@ -1,0 +1,373 @@
+"""`stepdown predict` and what is under it: rows in, answers out, in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_bundle
+from click.testing import CliRunner
+
+from stepdown.cli.predict import predict
+from stepdown.errors import DataError, InputError
+from stepdown.runtime import Classifier, bundle
+from stepdown.runtime.predict import Counts, Work, answers, run
+from stepdown.runtime.rows import BadRow, from_file, from_stream
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("predict")
+    bundle.write(folder / "b", tiny_bundle.about(), tiny_bundle.contents(folder))
+    return folder / "b"
+
+
+@pytest.fixture(scope="module")
+def classifier(path: Path) -> Classifier:
+    return Classifier.load(path)
+
+
+def called(*arguments: str | Path, stdin: str | bytes = "") -> str:
+    result = CliRunner().invoke(predict, list(map(str, arguments)), input=stdin, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# --- one answer -------------------------------------------------------------------------------------
+
+
+def test_an_answer_has_the_shape_of_the_contract(classifier: Classifier) -> None:
+    texts = ["good movie", "good " * 99]
+    probabilities = classifier.predict_proba(texts)
+    first, long = answers(classifier, texts, 2)
+    best = sorted(zip(probabilities[0].tolist(), tiny_bundle.LABELS, strict=True), reverse=True)
+    assert list(first) == ["text", "label", "score", "scores"]
+    assert first["text"] == "good movie"
+    assert (first["label"], list(first["scores"])) == (best[0][1], [name for _, name in best[:2]])
+    assert list(first["scores"].values()) == pytest.approx([value for value, _ in best[:2]], abs=1e-6)
+    assert first["score"] == first["scores"][first["label"]]
+    assert long["truncated"] is True
+    assert [len(answers(classifier, ["a"], top)[0]["scores"]) for top in (0, 1, 2, 3, 9)] == [3, 1, 2, 3, 3]
+    assert answers(classifier, [], 5) == []
+
+
+# --- the command ------------------------------------------------------------------------------------
+
+
+def test_texts_of_the_command_line_and_of_stdin_are_answered_alike(
+    path: Path, classifier: Classifier
+) -> None:
+    texts = ["good movie!", "not a bad one", "שלום 😂"]
+    expected = answers(classifier, texts, 5)
+    assert objects(called(path, *texts)) == expected
+    assert objects(called(path, stdin="\n".join(texts) + "\n")) == expected
+    assert objects(called(path, stdin="\n".join(texts))) == expected
+    assert objects(called(path, "--input", "-", stdin="\ufeff" + "\r\n".join(texts))) == expected
+    assert called(path, stdin="") == ""
+
+
+def test_every_line_has_its_answer_also_the_empty_one(path: Path) -> None:
+    found = objects(called(path, "--top", "1", stdin="good\n\nbad\n"))
+    assert [answer["text"] for answer in found] == ["good", "", "bad"]
+    assert all(len(answer["scores"]) == 1 for answer in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["x", "--input", "f.csv"], "Give one of them"),
+        (["x", "--column", "text"], "Name the file with --input"),
+        (["--input", "f.csv", "--column", "a", "--column", "b"], "single-label classification of one text"),
+        (["--input", "f.csv"], "no file f.csv"),
+        (["--input", "f.docx"], "ends in none of .csv, .tsv, .jsonl"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(path: Path, arguments: list[str], says: str) -> None:
+    result = CliRunner().invoke(predict, [str(path), *arguments])
+    assert isinstance(result.exception, InputError)
+    assert says in str(result.exception)
+    assert result.stdout == ""
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+ROWS = [
+    {"id": "1", "sentence": 'good, "very" good', "label": "pos"},
+    {"id": "2", "sentence": "two; words", "label": ""},
+    {"id": "3", "sentence": "é 😂", "label": "neg"},
+]
+
+
+def csv_of(rows: list[dict[str, str]], delimiter: str = ",") -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+@pytest.fixture(params=[".csv", ".tsv", ".jsonl", ".parquet"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The same rows in every format."""
+    target = tmp_path / f"in{request.param}"
+    if request.param == ".parquet":
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pyarrow.Table.from_pylist(ROWS), target)
+    elif request.param == ".jsonl":
+        target.write_text("\n\n".join(json.dumps(row) for row in ROWS), encoding="utf-8")
+    else:
+        target.write_text(
+            csv_of(ROWS, "\t" if request.param == ".tsv" else ","), encoding="utf-8-sig", newline=""
+        )
+    return target
+
+
+def test_the_columns_of_a_file_are_kept(path: Path, file: Path, classifier: Classifier) -> None:
+    found = objects(called(path, "--input", file))
+    expected = answers(classifier, [row["sentence"] for row in ROWS], 5)
+    renamed = [{"id": row["id"], "sentence": row["sentence"], "input_label": row["label"]} for row in ROWS]
+    assert found == [row | answer for row, answer in zip(renamed, expected, strict=True)]
+    assert found == objects(called(path, "--input", file, "--column", "sentence"))
+
+
+def test_a_table_is_answered_with_a_table(
+    path: Path, file: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    output = tmp_path / "out.csv"
+    if file.suffix == ".jsonl":
+        with pytest.raises(InputError, match=r"answered as \.jsonl"):
+            called(path, "--input", file, "--output", output)
+        assert not output.exists()
+        return
+    assert called(path, "--input", file, "--output", output) == ""
+    with output.open(encoding="utf-8", newline="") as opened:
+        found = list(csv.DictReader(opened))
+    expected = answers(classifier, [row["sentence"] for row in ROWS], 5)
+    for row, answer, source in zip(found, expected, ROWS, strict=True):
+        assert list(row) == ["id", "sentence", "input_label", "label", "score", "scores", "truncated"]
+        assert (row["id"], row["sentence"], row["input_label"]) == tuple(source.values())
+        assert (row["label"], float(row["score"])) == (answer["label"], answer["score"])
+        assert json.loads(row["scores"]) == answer["scores"]
+
+
+def test_texts_become_a_table_or_lines_in_a_file(path: Path, tmp_path: Path) -> None:
+    called(path, "good\u2028", "bad", "--output", tmp_path / "out.tsv")
+    lines = (tmp_path / "out.tsv").read_text(encoding="utf-8").split("\n")
+    assert [line.split("\t")[0] for line in lines] == ["text", "good\u2028", "bad", ""]
+    (tmp_path / "in.txt").write_text("good\nbad\n")
+    called(path, "--input", tmp_path / "in.txt", "--output", tmp_path / "out.jsonl")
+    assert [a["text"] for a in objects((tmp_path / "out.jsonl").read_text())] == ["good", "bad"]
+    with pytest.raises(DataError, match="has no columns"):
+        called(path, "--input", tmp_path / "in.txt", "--column", "text")
+
+
+def test_dialects_of_tables_are_read(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('id;text\n1;"two\nlines"\n2;a, b\n')
+    assert [a["text"] for a in objects(called(path, "--input", tmp_path / "a.csv"))] == ["two\nlines", "a, b"]
+    # Quotes that enclose no whole cell are text there, and never swallow the lines that follow.
+    (tmp_path / "a.tsv").write_text('id\ttext\n1\t"open\n2\t"a ""b"" c"\n\n3\t"x" y\r\n')
+    found = [a["text"] for a in objects(called(path, "--input", tmp_path / "a.tsv"))]
+    assert found == ['"open', 'a "b" c', '"x" y']
+
+
+def test_columns_named_as_ours_are_all_kept(path: Path, tmp_path: Path) -> None:
+    row = {"text": "another", "body": "good", "label": "x", "input_label": "y", "score": "z"}
+    (tmp_path / "in.csv").write_text(csv_of([row]))
+    (found,) = objects(called(path, "--input", tmp_path / "in.csv", "--column", "body"))
+    kept = {"body": "good", "input_input_label": "x", "input_label": "y", "input_score": "z"}
+    assert found.items() >= (kept | {"text": "good", "input_text": "another"}).items()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("in.csv", b"", "no header line"),
+        ("in.csv", b"\xff\xfe,b\n", "no header line in UTF-8"),
+        ("in.csv", b"a,a\n1,2\n", "column 'a' twice"),
+        ("in.csv", b"a,b\n1,2\n", "several columns: 'a', 'b'. Say which one"),
+        ("in.csv", b"text\n", None),
+        ("in.csv", b"text,b\nx,1\ny\n", r"row 2 (line 3): 1 cells; expected 2"),
+        ("in.csv", b'text,b\nx,1\n"y,2\n', "row 2 (line 3): unexpected end of data"),
+        ("in.csv", b'text,b\n"x"y,1\n', "row 1 (line 2): ',' expected after '\"'"),
+        ("in.csv", b"text,b\nx,1\n\xff,2\n", "row 2 (line 3): not UTF-8"),
+        ("in.jsonl", b'{"text": "x"}\nnonsense\n', "row 2: no JSON"),
+        ("in.jsonl", b'{"text": NaN}\n', "NaN is no JSON value"),
+        ("in.jsonl", b"[1]\n", "row 1: a list. Expected a JSON object"),
+        ("in.jsonl", b'{"text": "x"}\n{"txt": "y"}\n', "row 2: 'text' is missing"),
+        ("in.jsonl", b'{"text": null}\n', "row 1: 'text' is null. Expected a text"),
+        ("in.jsonl", b'{"text": "\xff"}\n', "row 1: no JSON"),
+        ("in.jsonl", b"[" * 100_000, "row 1: no JSON"),
+        ("in.txt", b"good\n\xff\n", "row 2: not UTF-8 at byte 0"),
+        ("in.parquet", b"PAR1 nonsense", "no Parquet file"),
+    ],
+)
+def test_bad_files_are_told(path: Path, tmp_path: Path, name: str, content: bytes, says: str | None) -> None:
+    (tmp_path / name).write_bytes(content)
+    output = tmp_path / "out.jsonl"
+    if says is None:
+        assert called(path, "--input", tmp_path / name, "--output", output) == ""
+        assert output.read_text() == ""
+        return
+    with pytest.raises(InputError) as error:
+        called(path, "--input", tmp_path / name, "--output", output)
+    assert says in str(error.value)
+    assert name in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not output.exists()
+
+
+def test_bad_rows_can_be_skipped(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b'text,b\ngood,1\nbad\n"x"y,1\nnot,2\n\xff,3\n\nmovie,4\n')
+    result = CliRunner().invoke(
+        predict, [str(path), "--input", str(tmp_path / "in.csv"), "--skip-bad-rows"], catch_exceptions=False
+    )
+    assert [answer["text"] for answer in objects(result.stdout)] == ["good", "not", "movie"]
+    assert "Rows that could not be read: 3; answered: 3." in result.stderr
+    assert "row 2 (line 3)" in result.stderr
+    result = CliRunner().invoke(predict, [str(path), "--skip-bad-rows"], input=b"good\n\xff\xff\nbad\n")
+    assert [answer["text"] for answer in objects(result.stdout)] == ["good", "bad"]
+    assert "Rows that could not be read: 1; answered: 2." in result.stderr
+
+
+def test_rows_before_a_bad_one_are_answered(path: Path) -> None:
+    result = CliRunner().invoke(predict, [str(path)], input=b"good\n\xff\nbad\n")
+    assert isinstance(result.exception, BadRow)
+    assert [answer["text"] for answer in objects(result.stdout)] == ["good"]
+
+
+def test_a_text_of_megabytes_and_halves_of_pairs_are_answered(path: Path, tmp_path: Path) -> None:
+    rows = [{"text": "good " * 1_000_000}, {"text": "\ud800 good"}]
+    (tmp_path / "in.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = objects(called(path, "--input", tmp_path / "in.jsonl"))
+    assert [answer["text"] for answer in found] == [row["text"] for row in rows]
+    assert [answer.get("truncated", False) for answer in found] == [True, False]
+    (tmp_path / "in.csv").write_text('text\n"' + "good\n" * 100_000 + '"\n')
+    assert len(objects(called(path, "--input", tmp_path / "in.csv"))) == 1
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r'pip install "stepdown\[parquet\]"'):
+        from_file(tmp_path / "in.parquet", None)
+
+
+# --- streams ----------------------------------------------------------------------------------------
+
+
+class Endless(io.RawIOBase):
+    """A file of ten million lines that exists nowhere; remembers how far it was read."""
+
+    def __init__(self, lines: int) -> None:
+        self.left = lines
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = min(self.left, len(buffer) // 5)
+        buffer[: 5 * count] = b"good\n" * count
+        self.left -= count
+        return 5 * count
+
+
+def test_a_stream_is_answered_before_more_of_it_is_read(classifier: Classifier) -> None:
+    source = Endless(10_000_000)
+    progress: list[tuple[int, int]] = []
+
+    class Enough(Exception):
+        pass
+
+    def watch(counts: Counts) -> None:
+        progress.append((counts.rows, source.left))
+        if len(progress) == 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        run(classifier, Work(), io.BufferedReader(source), io.BytesIO(), on_progress=watch)
+    for rows, left in progress:
+        assert 10_000_000 - left <= rows + 65_536  # what was read is what was answered, and one buffer
+
+
+def test_lines_are_put_together_from_what_comes() -> None:
+    class Drops:
+        def __init__(self, content: bytes, size: int) -> None:
+            self.parts: Iterator[bytes] = iter(
+                [content[at : at + size] for at in range(0, len(content), size)]
+            )
+
+        def read1(self, _: int) -> bytes:
+            return next(self.parts, b"")
+
+    content = "one\ntwo é\n\nlast".encode()
+    for size in range(1, len(content) + 1):
+        rows = [row for window in from_stream(Drops(content, size)) for row in window]  # type: ignore[arg-type]
+        assert [(row.number, row.text) for row in rows if not isinstance(row, BadRow)] == [
+            (1, "one"),
+            (2, "two é"),
+            (3, ""),
+            (4, "last"),
+        ]
+
+
+def started(path: Path, *arguments: str, **pipes: Any) -> subprocess.Popen[bytes]:
+    """The command as a process of its own, as a shell would start it."""
+    script = "from stepdown.cli.predict import predict; predict()"
+    return subprocess.Popen([sys.executable, "-c", script, str(path), *arguments], **pipes)
+
+
+def test_a_line_is_answered_while_the_stream_stays_open(path: Path) -> None:
+    pipe = subprocess.PIPE
+    with started(path, stdin=pipe, stdout=pipe) as process:
+        assert process.stdin
+        assert process.stdout
+        for text in ("good", "bad"):
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+def test_a_reader_that_leaves_ends_it_quietly(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("good movie\n" * 50_000)
+    pipe = subprocess.PIPE
+    with started(path, "--input", str(tmp_path / "in.txt"), stdout=pipe, stderr=pipe) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(20) == 0
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interrupt_ends_it_quietly_and_leaves_no_half_file(path: Path, tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    output = tmp_path / "out" / "out.jsonl"
+    with started(path, "--output", str(output), stdin=pipe, stderr=pipe) as process:
+        assert process.stdin
+        assert process.stderr
+        process.stdin.write(b"good\n")
+        process.stdin.flush()
+        while not (output.parent.exists() and list(output.parent.iterdir())):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b""
+    assert list(output.parent.iterdir()) == []

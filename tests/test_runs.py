@@ -1,0 +1,164 @@
+"""The whole road on toy data: recipe in, results and bundle out, whatever happens on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from stepdown import Classifier, recipe, runs, store
+from stepdown.cli import cli
+from stepdown.errors import ModelError, StoreError
+from stepdown.ladder.context import Ended, Happening
+from tests.conftest import corpus, make_teacher
+
+Recipes = Callable[..., Path]
+
+
+def run(path: Path, out: Path, *sets: str) -> tuple[dict, list[str]]:
+    """Results of a run, and the cells that were worked on."""
+    worked: list[str] = []
+
+    def tell(happening: Happening) -> None:
+        if isinstance(happening, Ended):
+            worked.append(happening.cell)
+
+    return runs.work_through(runs.open_run(recipe.load(path, sets), out), tell), worked
+
+
+def told(results: dict) -> list[tuple]:
+    """What must be equal between two runs of one recipe: everything measured but time."""
+    return [
+        (
+            cell["id"],
+            cell["params"],
+            {name: value for name, value in cell["metrics"].items() if name != "ms_per_text"},
+            cell["selection_metrics"],
+        )
+        for cell in results["cells"]
+    ]
+
+
+def invoke(*words: str) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def test_a_ladder_learns_is_compared_and_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
+    results, worked = run(toy_recipe(), tmp_path / "run")
+    assert len(worked) == 1 + 1 + 4
+    by_id = {cell["id"]: cell for cell in results["cells"]}
+    assert by_id["teacher"]["metrics"]["accuracy"]["value"] > 0.9
+    assert by_id["rung2-chain-seed0"]["metrics"]["accuracy"]["value"] > 0.85
+    assert all(cell["params"] <= 15_000 for cell in results["cells"] if cell["position"] == 2)
+    assert {c["verdict"] for c in results["comparisons"]} == {
+        "no difference shown"
+    }  # one seed claims nothing
+    for name in ("recipe.toml", "results.json", "report.html", "bundle/bundle.json"):
+        assert (tmp_path / "run" / name).is_file()
+    # The bundle says what the cell's model said, without torch.
+    chosen = results["summary"]["bundle_cell"]
+    context = runs.open_run(recipe.load(toy_recipe()), tmp_path / "run")
+    kept = store.load_array(tmp_path / "run/cells" / chosen / "report.npy")
+    assert kept is not None
+    classifier = Classifier.load(tmp_path / "run/bundle")
+    assert np.abs(classifier.logits(context.dataset.report.texts) - kept).max() < 1e-4
+    texts, labels = corpus(200, seed=7)
+    assert np.mean([a == b for a, b in zip(classifier.predict(texts), labels, strict=True)]) > 0.85
+
+
+def test_a_second_run_does_nothing_and_a_changed_one_only_what_changed(
+    toy_recipe: Recipes, tmp_path: Path
+) -> None:
+    first, _ = run(toy_recipe(), tmp_path / "run")
+    again, worked = run(toy_recipe(), tmp_path / "run")
+    assert worked == []
+    assert told(again) == told(first)
+    assert runs.finished(runs.open_run(recipe.load(toy_recipe()), tmp_path / "run")) is not None
+    _, worked = run(toy_recipe(), tmp_path / "run", "rungs.1.epochs=1")
+    assert sorted(worked) == [f"rung2-{arm}-seed0" for arm in ("chain", "dense", "direct", "one-hop")]
+
+
+def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:
+    path = toy_recipe()
+    whole, _ = run(path, tmp_path / "whole")
+    command = [sys.executable, "-m", "stepdown", "run", str(path), "--out", str(tmp_path / "killed")]
+    started = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed" / "cells").glob("rung1*")) and time.monotonic() < deadline:
+        assert started.poll() is None
+        time.sleep(0.05)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    assert not (tmp_path / "killed" / "results.json").exists()
+    resumed, worked = run(path, tmp_path / "killed")
+    assert "teacher" not in worked
+    assert told(resumed) == told(whole)
+
+
+def test_a_teacher_that_knows_nothing_stops_the_run(toy_recipe: Recipes, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"The teacher does not know this task: it is right on"):
+        run(toy_recipe(), tmp_path / "run", "teacher.learning_rate=1e-9", "teacher.epochs=1")
+    assert not (tmp_path / "run" / "cells").exists()
+
+
+def test_two_runs_never_work_in_one_folder(toy_recipe: Recipes, tmp_path: Path) -> None:
+    context = runs.open_run(recipe.load(toy_recipe()), tmp_path / "run")
+    with (
+        store.lock(tmp_path / "run" / ".lock", "another run works here", wait=False),
+        pytest.raises(StoreError, match="another run works"),
+    ):
+        runs.work_through(context)
+
+
+def test_a_teacher_with_too_many_layers_asked_of_it(toy_recipe: Recipes, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"teacher:2 keeps 2 layers, but the teacher has 2"):
+        run(toy_recipe(), tmp_path / "run", "rungs.0.model=teacher:2")
+
+
+def test_the_plan_is_shown_before_time_is_spent(toy_recipe: Recipes, tmp_path: Path) -> None:
+    shown = invoke("run", toy_recipe(), "--out", tmp_path / "run", "--dry-run", "--json")
+    assert shown.exit_code == 0, shown.output
+    plan = json.loads(shown.stdout)
+    assert [cell["id"] for cell in plan["cells"]][:2] == ["teacher", "rung1-seed0"]
+    assert all(cell["seconds"] > 0 and not cell["finished"] for cell in plan["cells"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_any_cell_can_be_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
+    run(toy_recipe(arms='["chain"]'), tmp_path / "run")
+    target = tmp_path / "mine.stepdown"
+    runs.export_cell(tmp_path / "run", "rung1-seed0", target)
+    assert set(Classifier.load(target).predict(["a good word1", "a bad word2"])) <= {"negative", "positive"}
+
+
+def test_a_mistake_is_told_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text('nme = "x"\n[teacher]\n', encoding="utf-8")
+    command = [sys.executable, "-m", "stepdown", "run", str(tmp_path / "wrong.toml")]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert "nme" in found.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_fine_tuned_teacher_is_taken_as_it_is(toy_recipe: Recipes, tmp_path: Path) -> None:
+    results, _ = run(toy_recipe(arms='["one-hop"]'), tmp_path / "first")
+    second = tmp_path / "first/cells/teacher"
+    again, _ = run(toy_recipe(arms='["one-hop"]'), tmp_path / "second", f"teacher.model={second}")
+    manifest = store.read_json(tmp_path / "second/cells/teacher/manifest.json")
+    assert manifest["fine_tuned"] is False
+    assert again["cells"][0]["metrics"]["accuracy"] == results["cells"][0]["metrics"]["accuracy"]
+
+
+def test_a_toy_teacher_is_no_classifier_yet(tmp_path: Path) -> None:
+    from stepdown.students import saved
+
+    with pytest.raises(ModelError, match="no trained classification head"):
+        saved.load(make_teacher(tmp_path / "headless"))
