@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from stepdown.errors import ModelError
 from stepdown.export import graphs
-from stepdown.students import saved
+from stepdown.students import saved, vocabulary
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens.words import Words
@@ -102,3 +103,21 @@ def test_a_saved_student_comes_back_the_same(tmp_path: Path) -> None:
     )
     tokens = model.encode(["w1 w2", "w3"])
     assert np.array_equal(logits(model, tokens), logits(again, again.encode(["w1 w2", "w3"])))
+
+
+@pytest.mark.parametrize("size", [60, 200, 520])
+def test_a_vocabulary_fills_its_size_and_reads_every_word(size: int) -> None:
+    counts = Counter(
+        {f"{stem}{index}": 100 - index for index in range(50) for stem in ("walk", "talk", "ä", "漢字")}
+    )
+    words = vocabulary.choose(vocabulary.rank(counts, counts), counts, size)
+    assert words.vocab_size <= size
+    assert words.vocab_size >= min(size, len(counts)) - 2
+    assert len(set(words.entries)) == len(words.entries)
+    if size >= 200:  # room for all characters
+        assert 1 not in words.encode(list(counts), 16).ids
+
+
+def test_words_are_ranked_by_both_shares_and_spelling_breaks_ties() -> None:
+    task, transfer = Counter(task=5, both=3, b=1, a=1), Counter(both=40, transfer=50)
+    assert vocabulary.rank(task, transfer) == ["both", "transfer", "task", "a", "b"]

@@ -231,7 +231,7 @@ def test_mutated_bundles_are_refused_or_answer_the_same(path: Path, tmp_path: Pa
     expected = expected_logits(TEXTS[:3])
     refused = 0
     files = [path] if path.is_file() else sorted(path.iterdir())
-    for _ in range(400):
+    for _ in range(250):
         file = choose.choice(files)
         whole = file.read_bytes()
         content = bytearray(whole)
@@ -251,7 +251,7 @@ def test_mutated_bundles_are_refused_or_answer_the_same(path: Path, tmp_path: Pa
         except BundleError:
             refused += 1
         file.write_bytes(whole)
-    assert refused > 350
+    assert refused > 210
 
 
 def decoded(document: dict[str, object]) -> None:
@@ -468,6 +468,28 @@ def test_graphs_that_do_not_fit_are_refused(
         Classifier(bundle.Bundle(tiny_bundle.about(), files))
 
 
+def test_a_stranger_who_renews_the_checksums_gains_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Damaged contents under fitting checksums: a BundleError, or some answer, and nothing is printed."""
+    choose = random.Random(2)
+    files = tiny_bundle.contents(tmp_path)
+    for _ in range(400):
+        name = choose.choice(["model.onnx", "model.onnx", "words.json"])
+        content = bytearray(files[name])
+        for _ in range(choose.randint(1, 3)):
+            at = choose.randrange(len(content))
+            content[at : at + choose.choice([1, 1, 4, 30])] = choose.randbytes(
+                choose.choice([0, 1, 1, 4, 30])
+            )
+        try:
+            made = Classifier(bundle.Bundle(tiny_bundle.about(), files | {name: bytes(content)}))
+            assert made.predict_proba(TEXTS[:4]).shape == (4, 3)
+        except BundleError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+    assert capfd.readouterr() == ("", "")
+
+
 def test_parts_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
     table, matrix = tiny_bundle.weights()
     about = tiny_bundle.about()
@@ -475,7 +497,7 @@ def test_parts_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="fails on 2 texts of 2 ids"):
         Classifier(bundle.Bundle(about, small))
     files = tiny_bundle.contents(tmp_path)
-    with pytest.raises(BundleError, match=r"shape \(2, 3\); expected finite float32 of shape \(2, 2\)"):
+    with pytest.raises(BundleError, match=r"shape \(2, 3\); expected finite ones of shape \(2, 2\)"):
         Classifier(bundle.Bundle(replace(about, label_names=("a", "b")), files))
     broken = tiny_bundle.contents(tmp_path, tiny_bundle.model(table * np.nan, matrix))
     with pytest.raises(BundleError, match="expected finite"):

@@ -29,6 +29,4 @@ def report(run: Path, form: str, as_json: bool) -> None:
         ) from None
     except ValueError as error:
         raise InputError(f"{path} is not the JSON of a run's results: {error}") from error
-    click.echo(
-        json.dumps(results, ensure_ascii=False) if as_json or form == "json" else _FORMATS[form](results)
-    )
+    click.echo(reports.FORMATS["json" if as_json else form](results))

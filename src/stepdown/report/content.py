@@ -216,7 +216,9 @@ def _headline(results: Results) -> str:
     top = results.rungs[0].metrics.get("accuracy")
     if row.accuracy_kept is not None and top:
         mine = percent(row.metrics["accuracy"].value)
-        said += f", and keeps {percent(row.accuracy_kept)} of its accuracy ({mine} of {percent(top.value)})"
+        said += (
+            f", and keeps {percent(row.accuracy_kept)} of its accuracy ({mine} against {percent(top.value)})"
+        )
     return said + "."
 
 
@@ -282,7 +284,7 @@ def _warnings(results: Results) -> tuple[str, ...]:
     found = []
     if too_few_seeds(results):
         found.append(
-            f"Fewer than {MIN_SEEDS} seeds: no difference between arms can be shown. "
+            f"Fewer than {MIN_SEEDS} seeds: no difference can be shown. "
             f"Set compare.seeds to {MIN_SEEDS} or more."
         )
     told = results.data.report

@@ -16,6 +16,8 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 16, 12, 46
 DODGE = 15
 """Distance, in SVG units, between rungs whose parameters all but coincide: arms of one student."""
 
+UNITS = (("B", 10**9), ("M", 10**6), ("K", 10**3), ("", 1))
+
 # A mark is told by its shape as well as by its colour.
 MARKS = {
     "teacher": "M-6-6H6V6H-6Z",
@@ -97,7 +99,8 @@ def _axes(x: _Scale, y: _Scale, ticks: Sequence[float]) -> Iterator[str]:
     for number in _counts(x):
         at = x(math.log10(number))
         yield f'<path class="grid" d="M{at:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
-        text = f"{number // 1000}K" if 1000 <= number < 1e6 else count(number)
+        unit, power = next(pair for pair in UNITS if number >= pair[1])
+        text = f"{number // power}{unit}"
         yield f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{text}</text>'
     middle = (LEFT + WIDTH - RIGHT) / 2
     yield f'<text x="{middle:.0f}" y="{HEIGHT - 8}" text-anchor="middle">parameters (log scale)</text>'
@@ -112,7 +115,7 @@ def _shares(low: float, high: float) -> list[float]:
 
 
 def _counts(x: _Scale) -> list[int]:
-    """Round numbers of parameters on the axis: powers of ten, and 2 and 5 times them where there are few."""
+    """Round numbers of parameters on the axis: powers of ten, and simple multiples of them where few fit."""
     exponents = range(math.floor(x.low), math.ceil(x.high) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
         numbers = sorted(round(f * 10.0**e) for e in exponents for f in factors)

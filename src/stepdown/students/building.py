@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from stepdown import store
-from stepdown.errors import CheckError
 from stepdown.students import embeddings, vocabulary
 from stepdown.students.compact import CompactNetwork, CompactShape, shape_for
 from stepdown.students.model import TextModel
@@ -54,18 +53,12 @@ def prepare(
     classes = len(teacher.label_names)
     task, transfer = vocabulary.count_words(task_texts), vocabulary.count_words(transfer_texts)
     ranked = vocabulary.rank(task, transfer)
-    # Pieces are worth having beside every word, hence more entries than words; how many there are is known
-    # once they are chosen, and then the sizes are fitted to them.
+    # Pieces are worth having beside every word, hence more entries than words; how many there are is known once
+    # they are chosen, and then the sizes are fitted to them. That may cost the last, rarest entries.
     wanted = shape_for(max_params, len(ranked) + vocabulary.MOST_PIECES + 2, classes)
     words = vocabulary.choose(ranked, transfer, wanted.vocabulary)
     shape = shape_for(max_params, words.vocab_size, classes)
-    if shape.vocabulary < words.vocab_size:
-        words = vocabulary.choose(ranked, transfer, shape.vocabulary)
-    if shape.vocabulary != words.vocab_size or shape.parameters > max_params:
-        raise CheckError(
-            f"A compact student came out with {shape.parameters:,} parameters and {shape.vocabulary} rows for "
-            f"{words.vocab_size} words, of a budget of {max_params:,}; please report this as a bug."
-        )
+    words = Words(words.entries[: shape.vocabulary - 2])
     counts = [1, 1, *(transfer[entry] or 1 for entry in words.entries)]
     # The first two ids are padding and unknown: to the teacher they are its own pad and unknown words.
     entries = ("[PAD]", "[UNK]", *words.entries)

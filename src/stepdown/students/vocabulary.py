@@ -48,10 +48,12 @@ def choose(ranked: Sequence[str], counts: Counter[str], size: int) -> Words:
     """
     room = size - 2
     piece_room = max(0, min(MOST_PIECES, int(room * _PIECE_SHARE)))
-    kept = list(ranked[: max(0, room - piece_room)])
-    # Frequency of each entry stands in for its rank: a piece's is what it is used for among the words left out.
-    pieces = _pieces(ranked[len(kept) :], counts, piece_room, set(kept), ranked)
+    spelled = ranked[max(0, room - piece_room) :]
+    pieces = _pieces(spelled, counts, piece_room, set(ranked[: len(ranked) - len(spelled)]), ranked)
+    # Where few pieces were needed, more words take their place.
+    kept = [word for word in ranked[: room - len(pieces)] if word not in pieces]
     entries = kept + list(pieces)
+    # How often an entry is used stands for its rank: of a piece, among the words that it spells.
     position = {word: counts[word] for word in kept} | pieces
     entries.sort(key=lambda entry: (-position[entry], entry))
     return Words(tuple(entries))

@@ -126,7 +126,7 @@ class Words:
             BundleError: it is no such file.
         """
         try:
-            about = json.loads(content)
+            about = json.loads(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{source} is not JSON: {error}. Export the bundle again.") from error
         if not isinstance(about, dict) or about.get("kind") != cls.kind or about.get("version") != 1:
