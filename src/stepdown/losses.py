@@ -6,7 +6,6 @@ teacher. A student that says exactly what its teacher says scores 0 in `kl` and 
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

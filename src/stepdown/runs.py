@@ -6,18 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
-from stepdown import data, export, recipe, report, store, transfer
+from stepdown import assets, data, export, recipe, report, store, transfer
+from stepdown.errors import InputError
 from stepdown.ladder import cells, outcome
 from stepdown.ladder.context import Context, Happening, data_key
 from stepdown.ladder.plan import Cell, plan
-from stepdown.errors import InputError
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
-from stepdown.students import saved
+from stepdown.students import huggingface, saved
 from stepdown.students.model import fast_precision
 
 
@@ -30,23 +29,34 @@ def open_run(chosen: Recipe, out: Path) -> Context:
     """
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     dataset = data.load(chosen.data, chosen.seed)
-    gathered = transfer.build(dataset, chosen.transfer)
-    known = {text: int(label) for text, label in zip(dataset.train.texts, dataset.train.labels, strict=True)}
-    others = [text for text in gathered.texts if text not in known]
-    texts = [*dataset.train.texts, *others]
-    labels = np.concatenate([dataset.train.labels, np.full(len(others), -1, np.int64)])
+    gathered = transfer.build(dataset, chosen.transfer, chosen.seed)
     layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds)
     return Context(
         chosen,
         layout,
         out,
         dataset,
-        texts,
-        labels,
-        data_key(dataset, texts, labels),
+        gathered.texts,
+        gathered.labels,
+        data_key(dataset, gathered.texts, gathered.labels),
         accelerator,
         fast_precision(accelerator.device),
     )
+
+
+def check_teacher(context: Context) -> list[str]:
+    """Whether the teacher knows the task already, in plain lines.
+
+    Raises:
+        ModelError: it has a head, but for other labels, or one that is no better than chance.
+    """
+    name = context.recipe.teacher.model[0]
+    found = huggingface.load(assets.model(name), max_length=context.recipe.data.max_length)
+    if not found.has_head:
+        return [f"{name} ({found.model.description}) has no head for this task and will be fine-tuned first"]
+    said = cells.aligned_teacher(context, found.model)[1]
+    accuracy = float((said.argmax(1) == context.dataset.selection.labels).mean())
+    return [f"{name} ({found.model.description}) is right on {accuracy:.1%} of {len(said):,} selection texts"]
 
 
 def work_through(

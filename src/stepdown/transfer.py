@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.data import Dataset, columns, groups, read
+from stepdown.data import Dataset, choose, columns, groups, read
 from stepdown.data.groups import Index
 from stepdown.errors import DataError
 from stepdown.recipe import TransferSpec
@@ -83,7 +83,9 @@ class TransferFacts:
 
 
 def _line(source: SourceFacts) -> str:
-    what = f"sentences of {source.source}, which has {source.sentences:,} in" if source.sentences else "of the"
+    what = (
+        f"sentences of {source.source}, which has {source.sentences:,} in" if source.sentences else "of the"
+    )
     where = "" if source.sentences else f" of {source.source}"
     reasons = {
         "of other lengths": source.length,
@@ -149,7 +151,7 @@ def _texts(source: str, text: Sequence[str] | None) -> Iterator[list[str]]:
             f"Name a file or another split: {source}#NAME"
         )
     table = tables["train"]
-    return columns.only_texts(table, text[0] if text else columns.guess_text(table))
+    return columns.only_texts(table, text[0] if text else choose.guess_text(table))
 
 
 class Sieve:
@@ -247,11 +249,13 @@ def _facts(source: str, counts: Counter[str], kept: int) -> SourceFacts:
 _BLOCK_TAG = re.compile(r"</?(?:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
 _INLINE_TAG = re.compile(r"</?(?:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>", re.IGNORECASE)
 # The end of a sentence, with quotes and brackets that close there; the first letter of what follows.
-_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]*(\w)))|[。！？]+[」』”’]*\s*")  # noqa: RUF001
-_ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof rev hon gen col lt sgt capt maj gov sen rep pres st mt jr sr vs no nos vol fig figs dept inc "
-    "ltd co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec".split()
-)
+_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]*(\w)))|[。！？]+[」』”’]*\s*")
+_ABBREVIATIONS = frozenset({
+    "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "gen", "col", "lt", "sgt", "capt", "maj", "gov", "sen", "rep",
+    "pres", "st", "mt", "jr", "sr", "vs", "no", "nos", "vol", "fig", "figs", "dept", "inc", "ltd", "co", "corp",
+    "bros", "approx", "est", "e.g", "i.e", "cf", "al", "op", "a.k.a", "u.s", "u.k", "jan", "feb", "mar", "apr",
+    "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
+})  # fmt: skip
 
 
 def sentences(text: str) -> Iterator[str]:

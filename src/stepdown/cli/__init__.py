@@ -19,8 +19,10 @@ from stepdown.errors import StepdownError, missing_extra
 _COMMANDS = {
     "demo": "Run the main job on built-in data and models.",
     "init": "Look at data and write a complete, commented recipe.",
+    "check": "Look at a recipe's data, teacher and plan before time is spent.",
     "run": "Run a recipe, or take up where an earlier sitting stopped.",
     "report": "Show what a run found.",
+    "evaluate": "Measure a bundle or a model on data, or two against each other.",
     "export": "Pack a model of a run as a bundle.",
     "predict": "Classify texts with a bundle.",
 }

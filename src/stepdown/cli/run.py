@@ -44,20 +44,29 @@ def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool
 
 
 def _plan(context: Context, found: dict[str, Estimate], as_json: bool) -> str:
-    seconds = sum(one.seconds for one in found.values())
-    size = sum(one.bytes for one in found.values())
-    if as_json:
-        cells = [
-            {"id": n, "model": e.description, "finished": e.finished, "seconds": e.seconds, "bytes": e.bytes}
-            for n, e in found.items()
-        ]
-        return json.dumps({"cells": cells, "seconds": seconds, "bytes": size}, ensure_ascii=False)
+    if not as_json:
+        return plan_text(context, found)
+    cells = [
+        {"id": name, "model": e.description, "finished": e.finished, "seconds": e.seconds, "bytes": e.bytes}
+        for name, e in found.items()
+    ]
+    seconds, size = _sums(found)
+    return json.dumps({"cells": cells, "seconds": seconds, "bytes": size}, ensure_ascii=False)
+
+
+def plan_text(context: Context, found: dict[str, Estimate]) -> str:
+    """The cells of a run, a line each, and what is to come."""
     width = max(len(name) for name in found)
     lines = [
         f"{name:<{width}}  {'done' if e.finished else 'about ' + duration(e.seconds):>12}  {e.description}"
         for name, e in found.items()
     ]
+    seconds, size = _sums(found)
     lines.append(
         f"{len(found)} cells, about {duration(seconds)} and {size / 1e6:,.0f} MB to come in {context.out}"
     )
     return "\n".join(lines)
+
+
+def _sums(found: dict[str, Estimate]) -> tuple[float, int]:
+    return sum(e.seconds for e in found.values()), sum(e.bytes for e in found.values())

@@ -4,7 +4,8 @@ table    rows in blocks, whatever they come from
 files    one file: .csv .tsv .jsonl .parquet .txt
 hub      a data set of the Hugging Face hub
 read     the splits of a source
-columns  which columns hold text and label, and what stands in them
+choose   which columns hold the text and the label
+columns  what stands in them
 infer    what the labels mean
 groups   which texts are versions of each other
 draw     which groups a cut takes

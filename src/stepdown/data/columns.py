@@ -1,4 +1,4 @@
-"""Which columns hold the text and the label, and what stands in them.
+"""What stands in the text and the label column.
 
 Labels are kept as the strings that people would write: 1, 1.0 and "1" are one label, whatever file they come from.
 What they mean together is for `infer` to say.
@@ -7,47 +7,22 @@ What they mean together is for `infer` to say.
 from __future__ import annotations
 
 import math
-import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepdown.data.choose import DOES, Columns
 from stepdown.data.table import Table, listing
 from stepdown.errors import DataError
-
-DOES = "this version does single-label classification of one text"
 
 # Characters of a text that are kept: more than any model here reads, and a bound on memory.
 LONGEST = 100_000
 
-# Likeliest first.
-_TEXT = (
-    "text sentence content review comment utterance query question message tweet document body post snippet phrase "
-    "review_text comment_text review_body input description headline title"
-).split()
-_LABEL = "label labels category intent class target sentiment emotion topic polarity label_text stars rating".split()
-_PAIRS = (
-    ("sentence1", "sentence2"),
-    ("sentence_1", "sentence_2"),
-    ("premise", "hypothesis"),
-    ("question1", "question2"),
-    ("text1", "text2"),
-    ("text_a", "text_b"),
-)
 _MISSING = frozenset({"", "nan", "null"})  # "none" is a label that people use
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns that are read, and whether each was named or guessed."""
-
-    text: str
-    label: str
-    guessed: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,72 +57,6 @@ class Rows:
     shortened: int
     blank: int
     unlabeled: tuple[str, int] | None
-
-
-def choose(table: Table, text: Sequence[str] = (), label: Sequence[str] = ()) -> Columns:
-    """The text and the label column: those that are named, else those whose names say it.
-
-    Raises:
-        DataError: several columns are named (pairs, several labels), or none can be told.
-    """
-    if len(text) > 1:
-        raise DataError(f"text names {listing(text)}: a pair of texts, but {DOES}. Name one of them.")
-    if len(label) > 1:
-        raise DataError(f"label names {listing(label)}: several labels a text, but {DOES}.")
-    chosen_label = label[0] if label else _guess_label(table, text)
-    chosen_text = text[0] if text else guess_text(table, aside=chosen_label)
-    guessed = (*(() if text else (chosen_text,)), *(() if label else (chosen_label,)))
-    return Columns(chosen_text, chosen_label, guessed)
-
-
-def guess_text(table: Table, aside: str | None = None) -> str:
-    """The column that holds the text, by its name, else the only one that can.
-
-    Raises:
-        DataError: it is a table of pairs, or no column stands out.
-    """
-    plain = _plain(table)
-    for first, second in _PAIRS:
-        if first in plain and second in plain:
-            raise DataError(
-                f"{table.name}: {plain[first]!r} and {plain[second]!r} are a pair of texts, but {DOES}. "
-                f"Name one column as text if one of them is enough."
-            )
-    others = [column for column in table.columns if column != aside]
-    for name in _TEXT:
-        if plain.get(name) in others:
-            return plain[name]
-    if len(others) == 1:
-        return others[0]
-    raise DataError(
-        f"{table.name}: cannot tell which column holds the text. Its columns are: {listing(table.columns)}.{_header(table)} "
-        f"Name it: text = {others[0]!r}, for example."
-    )
-
-
-def _guess_label(table: Table, text: Sequence[str]) -> str:
-    plain = _plain(table)
-    for name in _LABEL:
-        if plain.get(name, "") not in ("", *text):
-            return plain[name]
-    raise DataError(
-        f"{table.name}: cannot tell which column holds the label. Its columns are: {listing(table.columns)}.{_header(table)} "
-        f"Name it with label = …"
-    )
-
-
-def _plain(table: Table) -> dict[str, str]:
-    """Columns by name in lower case with underscores; of several that are alike, the first."""
-    plain: dict[str, str] = {}
-    for column in table.columns:
-        plain.setdefault(re.sub(r"[\s-]+", "_", column.strip().casefold()), column)
-    return plain
-
-
-def _header(table: Table) -> str:
-    """A hint where the "header" reads like a row."""
-    looks = any(len(column.split()) > 4 or re.fullmatch(r"-?\d+", column) for column in table.columns)
-    return " If that is a row, the file has no header: put one above it." if looks else ""
 
 
 def rows(table: Table, columns: Columns, values: Values) -> Rows:

@@ -44,14 +44,25 @@ class Grouped:
 
     def rows(self, group: int) -> Ints:
         """The rows of a group, int64."""
-        return self._rows[self._starts[group] : self._starts[group + 1]]
+        rows: Ints = self._rows[self._starts[group] : self._starts[group + 1]]
+        return rows
 
 
 def quotas(labels: Ints, fraction: float) -> Ints:
     """Rows of each class that a stratified cut takes: a fraction, at least one of three, never the last one."""
     counts = np.bincount(labels)
     wanted = np.floor(counts * fraction + 0.5).astype(np.int64)
-    return np.minimum(np.maximum(wanted, counts >= 3), np.maximum(counts - 1, 0))
+    least, most = (counts >= 3).astype(np.int64), np.maximum(counts - 1, 0)
+    taken: Ints = np.clip(wanted, least, most)
+    return taken
+
+
+def too_large(labels: Ints, group_of: Ints, wanted: Ints) -> float:
+    """Share of the rows that no stratified cut can take: their group alone holds more of a class than is wanted."""
+    classes = len(wanted)
+    cells, counts = np.unique(group_of * classes + labels, return_counts=True)
+    groups = cells[counts > wanted[cells % classes]] // classes
+    return float(np.isin(group_of, groups).mean())
 
 
 def stratified(labels: Ints, grouped: Grouped, wanted: Ints) -> Ints:
@@ -111,8 +122,10 @@ def longest(
         long = rows[is_long[rows]]
         if not len(long):
             continue
-        if len(chosen) >= most_rows or len(spent) + len(rows) > most_spent:
+        if len(chosen) >= most_rows:
             break
+        if len(spent) + len(rows) > most_spent:
+            continue
         needs = np.bincount(labels[rows], minlength=len(left))
         if ((needs > 0) & (needs >= left)).any():
             continue

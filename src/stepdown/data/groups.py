@@ -144,7 +144,8 @@ def components(texts: Words) -> Ints:
     links += [_links(*runs, len(texts), limit) for runs in _parts(texts, SHORT, short)]
     first, second = np.divmod(np.concatenate(links), len(texts))
     graph = coo_array((np.ones(len(first), np.bool_), (first, second)), shape=(len(texts), len(texts)))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    group_of: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return group_of
 
 
 class Index:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.data.columns import DOES, Rows, Values
+from stepdown.data.choose import DOES
+from stepdown.data.columns import Rows, Values
 from stepdown.data.dataset import Task
 from stepdown.data.table import did_you_mean, listing
 from stepdown.errors import DataError

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from stepdown.data import columns as reading
 from stepdown.data import read
-from stepdown.data.columns import Columns, Rows, Values
+from stepdown.data.choose import Columns, choose
+from stepdown.data.columns import Rows, Values
 from stepdown.data.dataset import Dataset, Split
 from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts
 from stepdown.data.infer import Inferred, infer
@@ -34,7 +35,7 @@ def load(spec: DataSpec, seed: int) -> Dataset:
         StoreError: no room or no permission in a cache.
     """
     found = read.find(spec.source, spec.train, spec.validation, spec.test)
-    columns = reading.choose(found.tables["train"], spec.text, spec.label or ())
+    columns = choose(found.tables["train"], spec.text, spec.label or ())
     splits, inferred, notes = understand(found, columns, spec.label_names)
     labelled, unlabeled, dropped = _labelled(splits, inferred, notes)
     made = cut(
@@ -79,7 +80,7 @@ def understand(
     notes = list(found.notes)
     if columns.guessed:
         notes.append(
-            f"The columns were told by their names: text is {columns.text!r}, label is {columns.label!r}."
+            f"The columns were guessed: the text is in {columns.text!r}, the label in {columns.label!r}."
         )
     values = Values()
     splits: dict[str, Rows] = {}
@@ -118,7 +119,7 @@ def labelled_split(
     tables = read.open_source(source).tables
     name = next(split for split in ("test", "validation", "train") if split in tables)
     table = tables[name]
-    columns = reading.choose(table, text, label)
+    columns = choose(table, text, label)
     values = Values()
     rows = reading.rows(table, columns, values)
     known = {str(number): number for number in range(len(label_names))}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stepdown import assets
 from stepdown.data import files, hub
-from stepdown.data.table import Table, did_you_mean, join, listing
+from stepdown.data.table import Table, join, listing
 from stepdown.errors import DataError
 
 SPLITS = ("train", "validation", "test")
@@ -136,11 +136,11 @@ def _folder(folder: Path) -> Found:
     parts: dict[str, list[Path]] = {}
     aside = []
     for path in data:
-        named = _SPLIT_FILE.fullmatch(path.name)
-        if named:
-            parts.setdefault(_SPELLINGS[named[1].lower()], []).append(path)
-        else:
+        split = split_of(path.name)
+        if split is None:
             aside.append(path.name)
+        else:
+            parts.setdefault(split, []).append(path)
     if not parts:
         if len(data) > 1:
             raise DataError(
@@ -162,6 +162,12 @@ def _folder(folder: Path) -> Found:
     return _beside(tables, folder, aside)
 
 
+def split_of(name: str) -> str | None:
+    """The split that a file's name begins with, if it begins with one: train, validation or test."""
+    named = _SPLIT_FILE.fullmatch(name)
+    return _SPELLINGS[named[1].lower()] if named else None
+
+
 def _data_files(folder: Path) -> list[Path]:
     return sorted(
         path
@@ -177,7 +183,7 @@ def _beside(tables: Mapping[str, Table], folder: Path, aside: Sequence[str] = ()
 
     The file is a list of names, or an object from number to name or from name to number.
     """
-    notes = [f"{folder}: {name} was left aside: its name is no split's." for name in aside]
+    notes = [f"{folder}: {name} was left aside: no split has its name." for name in aside]
     path = folder / "labels.json"
     if not path.is_file():
         return Found(tables, None, tuple(notes))

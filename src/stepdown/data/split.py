@@ -36,6 +36,7 @@ LARGEST_SELECTION = (
 MUCH_LONGER = 1.5  # median words of report against train
 FEWEST_LONG = 200  # rows of a selection of long texts; with fewer, a plain cut says more
 SPENT_ON_LONG = 1.5  # times the fraction: a group is lost to train whole, and gives a row or two
+MOST_WELDED = 1 / 3  # of the rows, in groups too large to be cut; with more, the cut goes text by text
 COARSE = 100  # rows; below, a note warns
 
 
@@ -208,7 +209,9 @@ def _cut(
     wanted = draw.quotas(pool.split.labels, fraction)
     group_of = groups.components(pool.words)
     rows = draw.stratified(pool.split.labels, draw.Grouped(pool.words, group_of, seed, name, leaks), wanted)
-    by_groups = len(rows) * 2 >= wanted.sum()
+    welded = draw.too_large(pool.split.labels, group_of, wanted)
+    # What is left beside large groups is no sample of the whole.
+    by_groups = welded <= MOST_WELDED and len(rows) * 2 >= wanted.sum()
     if not by_groups:
         _, group_of = np.unique(pool.words.whole, return_inverse=True)
         rows = draw.stratified(
@@ -226,9 +229,10 @@ def _cut(
     if not by_groups:
         story.origins[name] = f"{len(held):,} rows, {how}, text by text."
         story.notes.append(
-            f"The texts of train are so much alike that {name} could not be cut by groups of texts that share "
-            f"words: nearly all hang together. It was cut text by text, so it overlaps train, and its results "
-            f"will look better than those on new texts. Separate validation and test files would cure that."
+            f"The texts of train are so much alike that {name} could not be cut by groups of texts that share a "
+            f"run of words: {welded:.0%} are in groups too large for it. It was cut text by text, so it overlaps "
+            f"train, and its results will look better than those on new texts. Separate validation and test files "
+            f"would cure that."
         )
         return held, rest
     story.origins[name] = f"{len(held):,} rows, {how}, whole groups of texts that share a run of words."

@@ -124,14 +124,7 @@ def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     held_out = dataset.selection
     if found.has_head:
         context.tell(Begun(cell.id, found.model.description, finished_before=False))
-        network = found.model.network.to(context.accelerator.device)
-        model = dataclasses.replace(found.model, network=network)
-        said = logits(model, model.encode(held_out.texts), precision=context.precision)
-        order = teacher.align(
-            model.label_names, dataset.task.label_names, spec.label_map, said, held_out.labels
-        )
-        said = said[:, order]
-        model = teacher.reorder(model, order, dataset.task.label_names)
+        model, said = aligned_teacher(context, found.model)
         facts: dict[str, Any] = {"fine_tuned": False}
     else:
         found = huggingface.load(
@@ -155,14 +148,34 @@ def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         )
         facts = {"fine_tuned": True, "epoch": outcome.epoch, "epoch_accuracies": list(outcome.accuracies)}
         said = logits(model, model.encode(held_out.texts), precision=context.precision)
-    if evaluate.near_chance(said, held_out.labels):
-        accuracy = float((said.argmax(1) == held_out.labels).mean())
+    _require_knowledge(said, held_out.labels)
+    return model, {**facts, "notes": list(found.notes)}
+
+
+def aligned_teacher(context: Context, found: TextModel) -> tuple[TextModel, np.ndarray]:
+    """A fine-tuned teacher with its outputs in the order of the data's labels, and its logits of selection texts.
+
+    Raises:
+        ModelError: its labels cannot be matched, or it does not know the task.
+    """
+    names, held_out = context.dataset.task.label_names, context.dataset.selection
+    found.network.to(context.accelerator.device)
+    said = logits(found, found.encode(held_out.texts), precision=context.precision)
+    label_map = context.recipe.teacher.label_map
+    order = teacher.align(found.label_names, names, label_map, said, held_out.labels)
+    said = said[:, order]
+    _require_knowledge(said, held_out.labels)
+    return teacher.reorder(found, order, names), said
+
+
+def _require_knowledge(said: np.ndarray, labels: np.ndarray) -> None:
+    if evaluate.near_chance(said, labels):
+        accuracy = float((said.argmax(1) == labels).mean())
         raise ModelError(
-            f"The teacher does not know this task: it is right on {accuracy:.1%} of {len(held_out.labels)} selection "
+            f"The teacher does not know this task: it is right on {accuracy:.1%} of {len(labels)} selection "
             "texts, no better than always naming the commonest label. Check the label column and the label order, "
             "take a teacher for this task, or fine-tune it longer (teacher.epochs, teacher.learning_rate)."
         )
-    return model, {**facts, "notes": list(found.notes)}
 
 
 def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:

@@ -74,7 +74,7 @@ def comparisons(context: Context) -> list[compare.Comparison]:
     ]
     above = right(groups[0, None])
     for (position, arm), cells in groups.items():
-        if 0 < position and arm in (None, _main_arm(arms)):
+        if position > 0 and arm in (None, _main_arm(arms)):
             name = f"rung {position}" + (f" ({arm})" if arm else "")
             pairs.append(compare.Pair("rung", TEACHER, name, above, right(cells)))
     return compare.compare(pairs)

@@ -88,7 +88,7 @@ def _coinciding(rungs: int, arms: Sequence[Arm]) -> dict[Arm, Arm]:
     if rungs > 1:
         return {}
     soft = [arm for arm in arms if arm != "direct"]
-    return {arm: soft[0] for arm in soft[1:]}
+    return dict.fromkeys(soft[1:], soft[0])
 
 
 def _cell(position: int, arm: Arm, seed: int, rungs: int) -> Cell:

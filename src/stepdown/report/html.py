@@ -104,7 +104,7 @@ def _row(line: Line) -> str:
     cells = []
     for field, heading, text in zip(fields(Line), astuple(HEADINGS), astuple(line), strict=True):
         tag, scope = ("th", ' scope="row"') if field.name == "model" else ("td", "")
-        label = escape(heading)
+        label = escape(heading.split(" (")[0])
         cells.append(f'<{tag}{scope} class="{field.name}" data-label="{label}">{_text(text)}</{tag}>')
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -134,7 +134,6 @@ def _cells(cells: Sequence[Cell]) -> str:
     rows = [
         [
             cell.id,
-            cell.model,
             cell.arm or NONE,
             str(cell.seed),
             *(f"{cell.metrics[m].value:.4f}" if m in cell.metrics else NONE for m, _ in DETAILS),
@@ -142,7 +141,7 @@ def _cells(cells: Sequence[Cell]) -> str:
         ]
         for cell in cells
     ]
-    headings = ["cell", "model", "arm", "seed", *(heading for _, heading in DETAILS), "seconds"]
+    headings = ["cell", "arm", "seed", *(heading for _, heading in DETAILS), "seconds"]
     return _details("Every model, on the report split", headings, rows)
 
 

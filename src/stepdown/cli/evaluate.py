@@ -1,0 +1,71 @@
+"""`stepdown evaluate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+from stepdown import assets, compare, data
+from stepdown import evaluate as measures
+from stepdown.errors import DataError
+from stepdown.runtime import Classifier
+from stepdown.students import saved
+from stepdown.students.model import logits
+
+Asked = Callable[[Sequence[str]], np.ndarray]
+
+
+@click.command()
+@click.argument("model")
+@click.argument("source", metavar="DATA")
+@click.option("--against", metavar="MODEL", help="A second model; the verdict is about the first against it.")
+@click.option("--text", help="The column that holds the text.  [default: found by its name]")
+@click.option("--label", help="The column that holds the label.  [default: found by its name]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def evaluate(
+    model: str, source: str, against: str | None, text: str | None, label: str | None, as_json: bool
+) -> None:
+    """Measure MODEL, a bundle, a model folder or a hub id, on the labelled rows of DATA."""
+    names, ask = _open(model)
+    split, rows = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
+    said = ask(rows.texts)
+    metrics = {name: dataclasses.asdict(one) for name, one in measures.measure(said, rows.labels).items()}
+    document: dict[str, object] = {"model": model, "data": source, "split": split, "metrics": metrics}
+    lines = [
+        f"{name:<9} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
+        for name, one in metrics.items()
+    ]
+    if against is not None:
+        verdict = _verdict(model, names, said, against, rows)
+        document["comparison"] = dataclasses.asdict(verdict)
+        lines.append(compare.sentence(verdict))
+    click.echo(json.dumps(document, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def _verdict(
+    model: str, names: Sequence[str], said: np.ndarray, against: str, rows: data.Split
+) -> compare.Comparison:
+    other_names, ask = _open(against)
+    if set(other_names) != set(names):
+        raise DataError(
+            f"{against} knows the labels {', '.join(other_names)}, but {model} knows {', '.join(names)}. "
+            "Two models are compared on the same labels."
+        )
+    other = ask(rows.texts)[:, [other_names.index(name) for name in names]]
+    right, other_right = (measures.correct(one, rows.labels)[None] for one in (said, other))
+    return compare.compare([compare.Pair("model", against, model, other_right, right)])[0]
+
+
+def _open(name: str) -> tuple[tuple[str, ...], Asked]:
+    """Label names and logits of a bundle, a model folder or a hub id."""
+    path = Path(name)
+    if path.is_file() or (path / "bundle.json").is_file():
+        classifier = Classifier.load(path)
+        return tuple(classifier.label_names), classifier.logits
+    model = saved.load(path if (path / "compact.json").is_file() else assets.model(name))
+    return model.label_names, lambda texts: logits(model, model.encode(texts))

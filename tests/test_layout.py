@@ -1,0 +1,73 @@
+"""The rooms of the package form one line, and what runs a bundle needs nothing that trains."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stepdown
+
+SOURCE = Path(stepdown.__file__).parent
+ROOMS = [
+    "errors",
+    "recipe",
+    "store",
+    "assets",
+    "data",
+    "transfer",
+    "tokens",
+    "students",
+    "losses",
+    "train",
+    "teacher",
+    "targets",
+    "evaluate",
+    "compare",
+    "results",
+    "runtime",
+    "ladder",
+    "propose",
+    "export",
+    "report",
+    "runs",
+    "cli",
+]
+
+
+def _imports(path: Path) -> set[str]:
+    """Rooms that a module imports, type-checking blocks included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "stepdown":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stepdown."):
+            found.add((node.module or "").split(".")[1])
+    return found - {"__version__"}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_room_imports_only_from_rooms_before_it(path: Path) -> None:
+    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if room.startswith("__"):
+        return
+    allowed = set(ROOMS[: ROOMS.index(room) + 1])
+    assert _imports(path) <= allowed
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import stepdown; stepdown.Classifier", "import stepdown.cli.predict", "import stepdown.cli"],
+)
+def test_what_runs_a_bundle_imports_nothing_heavy(statement: str) -> None:
+    heavy = ["torch", "transformers", "pydantic", "scipy", "pyarrow", "datasets", "rich", "filelock"]
+    code = f"{statement}\nimport sys\nprint([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_there() -> None:
+    assert all(getattr(stepdown, name) is not None for name in stepdown.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        stepdown.nothing  # noqa: B018
