@@ -32,6 +32,7 @@ ROOMS = [
     "export",
     "report",
     "runs",
+    "api",
     "cli",
 ]
 

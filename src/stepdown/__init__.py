@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from stepdown.api import Run, distill, run
     from stepdown.errors import InputError, StepdownError, WorkError
     from stepdown.recipe import Recipe
     from stepdown.runtime import Classifier
@@ -17,11 +18,24 @@ _HOMES = {
     "Classifier": "stepdown.runtime",
     "InputError": "stepdown.errors",
     "Recipe": "stepdown.recipe",
+    "Run": "stepdown.api",
     "StepdownError": "stepdown.errors",
     "WorkError": "stepdown.errors",
+    "distill": "stepdown.api",
+    "run": "stepdown.api",
 }
 
-__all__ = ["Classifier", "InputError", "Recipe", "StepdownError", "WorkError", "__version__"]
+__all__ = [
+    "Classifier",
+    "InputError",
+    "Recipe",
+    "Run",
+    "StepdownError",
+    "WorkError",
+    "__version__",
+    "distill",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

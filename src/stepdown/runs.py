@@ -91,7 +91,8 @@ def work_through(
         found["bundle"] = str(out / "bundle")
         store.write_text(out / "report.html", report.html(found))
         store.write_json(out / "results.json", found)
-    return found
+        # As JSON has it, so that a finished run answers with the same when it is asked again.
+        return dict(store.read_json(out / "results.json"))
 
 
 def finished(context: Context) -> dict[str, Any] | None:

@@ -5,6 +5,10 @@ whole or cut into sentences; without repeats, and without any text that overlaps
 rules of `data.groups`). Old collections contain other people's test sets, so this is never optional, and the counts
 are part of the facts.
 
+The labelled texts of train are what `data.split` left of them: none equals a held-out text. What else they share with
+splits that came with the data stays, and is counted: the arm that learns from labels alone reads them too, and a
+comparison of arms that read different train texts would not be one.
+
 Sources are streamed, and only what is kept stays in memory.
 """
 
@@ -60,7 +64,7 @@ class TransferFacts:
 
     Attributes:
         labelled: texts of train.
-        overlapping: labelled texts of train that share words with a selection or report text, and were left out.
+        overlapping: labelled texts of train that share words with a selection or report text.
         sources: the other texts.
     """
 
@@ -75,10 +79,8 @@ class TransferFacts:
     def as_text(self) -> str:
         """For a person at a terminal."""
         lines = [f"Transfer set: {self.labelled + sum(source.kept for source in self.sources):,} texts"]
-        left = (
-            f"; {self.overlapping:,} were left out, they overlap held-out texts" if self.overlapping else ""
-        )
-        lines.append(f"  - {self.labelled:,} labelled texts of train{left}")
+        some = f", of which {self.overlapping:,} overlap held-out texts" if self.overlapping else ""
+        lines.append(f"  - {self.labelled:,} labelled texts of train{some}")
         return "\n".join([*lines, *(f"  - {_line(source)}" for source in self.sources)])
 
 
@@ -128,8 +130,6 @@ def build(dataset: Dataset, spec: TransferSpec | None, seed: int = 0) -> Transfe
     train = groups.words(dataset.train.texts)
     held_out = groups.words([*dataset.selection.texts, *dataset.report.texts])
     index = Index(held_out, train)
-    clean = np.flatnonzero(~index.overlaps(train))
-    labelled = dataset.train.take(clean)
     seen = set(train.whole.tolist())
     own, named = Sieve(index, seen), Sieve(index, seen, spec.max_texts, seed)
     if dataset.unlabeled:
@@ -137,9 +137,10 @@ def build(dataset: Dataset, spec: TransferSpec | None, seed: int = 0) -> Transfe
     for source in spec.unlabeled:
         named.pour(source, _texts(source, spec.text), split=spec.split_sentences)
     texts = [*own.texts(), *named.texts()]
-    labels = np.concatenate([labelled.labels, np.full(len(texts), -1, np.int64)])
-    facts = TransferFacts(len(labelled), len(train) - len(clean), (*own.facts(), *named.facts()))
-    return Transfer([*labelled.texts, *texts], labels, facts)
+    labels = np.concatenate([dataset.train.labels, np.full(len(texts), -1, np.int64)])
+    overlapping = int(index.overlaps(train).sum())
+    facts = TransferFacts(len(dataset.train), overlapping, (*own.facts(), *named.facts()))
+    return Transfer([*dataset.train.texts, *texts], labels, facts)
 
 
 def _texts(source: str, text: Sequence[str] | None) -> Iterator[list[str]]:

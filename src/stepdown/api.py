@@ -1,0 +1,106 @@
+"""The Python way in: run a recipe, or distil from lists of texts and labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepdown import recipe as recipes
+from stepdown import report, runs, store
+from stepdown.errors import DataError
+from stepdown.recipe import Recipe
+from stepdown.runtime import Classifier
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        results: the content of results.json.
+        bundle: folder of the packed student.
+    """
+
+    results: dict[str, Any]
+    bundle: Path
+
+    def classifier(self) -> Classifier:
+        """The student, ready to classify."""
+        return Classifier.load(self.bundle)
+
+    def table(self) -> str:
+        """What the run found, as text."""
+        return report.terminal(self.results)
+
+
+def run(recipe: Recipe | Mapping[str, Any] | str | Path, out: str | Path | None = None) -> Run:
+    """Run a recipe, or take up where an earlier sitting stopped.
+
+    Args:
+        recipe: a recipe, its content as a mapping, a file, or the name of a shipped one.
+        out: the run's folder; `runs/NAME` if None.
+
+    Raises:
+        InputError: the recipe, its data or a model cannot be used.
+        WorkError: a disk, a hub, or a lock that another run holds.
+    """
+    if isinstance(recipe, Mapping):
+        recipe = recipes.parse(recipe)
+    elif not isinstance(recipe, Recipe):
+        recipe = recipes.load(recipe)
+    folder = Path(out) if out is not None else Path("runs") / recipe.name
+    context = runs.open_run(recipe, folder)
+    results = runs.finished(context) or runs.work_through(context)
+    return Run(results, folder / "bundle")
+
+
+def distill(
+    texts: Sequence[str],
+    labels: Sequence[str | int],
+    *,
+    teacher: str | Path = "demo:minilm-l6",
+    student: int | str = 250_000,
+    unlabeled: Sequence[str] = (),
+    out: str | Path = "runs/distilled",
+    seeds: int = 1,
+) -> Run:
+    """Distil a classifier from labelled texts, one hop from the teacher to the student.
+
+    Args:
+        texts: n texts.
+        labels: n labels, as they are to be predicted.
+        teacher: hub id, folder or built-in; fine-tuned first when it has no head for the labels.
+        student: most parameters of a compact student, or a hub id, a folder or `teacher:N`.
+        unlabeled: more texts of the same kind for the teacher to label.
+        out: the run's folder; the data is kept there too.
+        seeds: students to train; the best on the selection split is packed.
+
+    Raises:
+        InputError: texts and labels do not fit together, or a model cannot be used.
+        WorkError: as in `run`.
+    """
+    if isinstance(texts, str) or isinstance(unlabeled, str):
+        raise DataError("texts is one string; expected a list of them: [text]")
+    if len(texts) != len(labels):
+        raise DataError(
+            f"There are {len(texts):,} texts and {len(labels):,} labels; expected a label for each text"
+        )
+    rows: list[tuple[str, str | None]] = [
+        (text, str(label)) for text, label in zip(texts, labels, strict=True)
+    ]
+    rows += [(text, None) for text in unlabeled]
+    data = Path(out) / "data.jsonl"
+    lines = (json.dumps({"text": text, "label": label}, ensure_ascii=False) for text, label in rows)
+    store.write_text(data, "".join(line + "\n" for line in lines))
+    rung = {"model": "compact", "max_params": student} if isinstance(student, int) else {"model": student}
+    described = {
+        "name": Path(out).name,
+        "data": {"source": str(data.resolve()), "text": "text", "label": "label"},
+        "teacher": {"model": str(teacher)},
+        "rungs": [rung],
+        "compare": {"arms": ["one-hop"], "seeds": seeds},
+    }
+    return run(described, out)
