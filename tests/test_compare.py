@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stepdown.compare import Comparison, Pair, compare, holm, holm_levels, mean_interval, sentence
+from stepdown.compare import (
+    Comparison,
+    Pair,
+    _shared_spread,
+    compare,
+    holm,
+    holm_levels,
+    mean_interval,
+    sentence,
+)
 from stepdown.evaluate import proportion
 
 TEXTS = 872
@@ -76,14 +85,49 @@ def test_five_seeds_and_few_texts_are_covered_too() -> None:
     assert 0.93 <= np.mean([c.low <= 0.02 <= c.high for c in found]) <= 0.975
 
 
-def test_four_equal_arms_rarely_get_any_verdict() -> None:
+def all_pairs(found: list[np.ndarray]) -> list[Pair]:
+    return [Pair("arm", str(i), str(j), found[i], found[j]) for j in range(len(found)) for i in range(j)]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.006, 0.02])
+def test_four_equal_arms_are_covered_and_rarely_get_any_verdict(spread: float) -> None:
     rng = np.random.default_rng(3)
-    wrong = 0
-    for _ in range(800):
-        found = arms(rng, (0.86,) * 4, 0.005)
-        pairs = [Pair("arm", str(i), str(j), found[i], found[j]) for j in range(4) for i in range(j)]
-        wrong += any(c.verdict != "no difference shown" for c in compare(pairs))
-    assert wrong / 800 <= 0.06
+    runs = [compare(all_pairs(arms(rng, (0.86,) * 4, spread))) for _ in range(800)]
+    wrong = np.mean([any(c.verdict != "no difference shown" for c in found) for found in runs])
+    assert wrong <= 0.05
+    assert 0.94 <= np.mean([c.low <= 0 <= c.high for found in runs for c in found]) <= 0.975
+
+
+def test_an_arm_whose_seeds_spread_more_keeps_its_own_spread() -> None:
+    rng = np.random.default_rng(18)
+    wild = arms(rng, (0.8,), 0.04)[0]
+    calm = arms(rng, (0.8,) * 3, 0.0)
+    found = compare(all_pairs([wild, *calm]))[0]
+    alone = one(wild, calm[0])
+    spread = (calm[0].mean(1) - wild.mean(1)).std(ddof=1) / np.sqrt(3)
+    assert (found.a, found.b) == ("0", "1")
+    assert (found.high - found.difference) / stats.t.ppf(0.975, found.df) >= spread
+    # Four arms and three seeds: six degrees of freedom for how far seeds spread, not two.
+    assert found.df > alone.df
+
+
+def test_the_shared_spread_is_the_interaction_of_arms_and_seeds() -> None:
+    rng = np.random.default_rng(19)
+    found = [some(rng, 3, 40, 0.6) for _ in range(3)]
+    means = [correct.mean(1) for correct in found]
+    squares = [40 * (means[j] - means[i]).var(ddof=1) for j in range(3) for i in range(j)]
+    shared = _shared_spread(all_pairs(found))
+    assert shared is not None
+    assert shared.df == 4
+    # Over all pairs, the mean of MS_seed is twice the interaction's mean square.
+    assert shared.square == pytest.approx(np.mean(squares))
+    assert _shared_spread(all_pairs(found[:2])) is None
+
+
+def test_one_name_for_two_arms_is_refused() -> None:
+    a, b, c = (some(np.random.default_rng(seed), 3, 40) for seed in range(3))
+    with pytest.raises(ValueError, match="arm a stands for two"):
+        compare([Pair("arm", "a", "b", a, b), Pair("arm", "a", "c", c, a)])
 
 
 def test_a_large_difference_is_shown_and_in_the_right_direction() -> None:
@@ -175,7 +219,7 @@ def test_a_verdict_is_given_exactly_from_the_resolution_on() -> None:
     verdicts = set()
     for _ in range(60):
         found = arms(rng, (0.80, 0.82, 0.84, 0.86), 0.005, n=400)
-        for c in compare([Pair("arm", "a", "b", found[i], found[j]) for j in range(4) for i in range(j)]):
+        for c in compare(all_pairs(found)):
             assert c.resolution is not None
             assert (abs(c.difference) >= c.resolution) == (c.verdict != "no difference shown")
             assert c.verdict != "better" or c.difference > 0
@@ -222,7 +266,7 @@ def test_pairs_without_a_claim_do_not_cost_the_others() -> None:
     rng = np.random.default_rng(12)
     a, b = arms(rng, (0.8, 0.83), 0.0)
     alone = one(a, b)
-    beside, mute = compare([Pair("arm", "a", "b", a, b), Pair("arm", "a", "b", a[:2], b[:2])])
+    beside, mute = compare([Pair("arm", "a", "b", a, b), Pair("rung", "a", "b", a[:2], b[:2])])
     assert beside == alone
     assert mute.family == 0
 

@@ -16,7 +16,7 @@ from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts
 from stepdown.data.infer import Inferred, infer
 from stepdown.data.read import Found
 from stepdown.data.split import Part, cut, overlap_between
-from stepdown.data.table import listing
+from stepdown.data.table import did_you_mean, listing
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec
 
@@ -116,22 +116,19 @@ def labelled_split(
         DataError: it cannot be read, has no labelled rows, or has a label that is not among `label_names`.
         HubError: a hub or package index did not deliver.
     """
-    tables = read.open_source(source).tables
-    name = next(split for split in ("test", "validation", "train") if split in tables)
-    table = tables[name]
+    found = read.open_source(source)
+    name = next(split for split in ("test", "validation", "train") if split in found.tables)
+    table = found.tables[name]
     columns = choose(table, text, label)
     values = Values()
     rows = reading.rows(table, columns, values)
-    known = {str(number): number for number in range(len(label_names))}
-    known |= {column_name: number for number, column_name in enumerate(label_names)}
-    names = table.label_names.get(columns.label)
-    if names is not None:
-        known = {str(number): known[named] for number, named in enumerate(names) if named in known}
+    known = _numbered(values, label_names, table.label_names.get(columns.label) or found.label_names)
     for said, number in values.numbers.items():
         if said not in known and said != "-1":
             place, row = rows.first[number]
             raise DataError(
-                f"{place}: row {row:,}: the label {said!r} is none of the model's: {listing(list(label_names))}."
+                f"{place}: row {row:,}: the label {said!r} is none of the model's: {listing(label_names)}."
+                f"{did_you_mean(said, label_names)}"
             )
     index = np.array([*(known.get(said, -1) for said in values.numbers), -1], np.int64)
     labels = index[rows.values]
@@ -140,6 +137,18 @@ def labelled_split(
             f"{table.name}: no row has a label in {columns.label!r}. Expected labels to measure with."
         )
     return name, Split(rows.texts, labels).take(np.flatnonzero(labels >= 0))
+
+
+def _numbered(values: Values, label_names: Sequence[str], own_names: Sequence[str] | None) -> dict[str, int]:
+    """Labels of a data set to numbers of a model's: by name, by the data's own names for numbers, or as numbers."""
+    by_name = {name: number for number, name in enumerate(label_names)}
+    said = set(values.numbers) - {"-1"}
+    if said <= set(by_name):
+        return by_name
+    if own_names is not None and set(own_names) <= set(by_name):
+        return {str(number): by_name[name] for number, name in enumerate(own_names)}
+    by_number = {str(number): number for number in range(len(label_names))}
+    return by_number if said <= set(by_number) else by_name
 
 
 def _labelled(

@@ -1,0 +1,89 @@
+"""Commands as a user calls them: what is on stdout, what is on stderr, and the exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepdown import recipe, runs
+from tests.conftest import corpus
+
+
+def stepdown(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stepdown", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ, timeout=300)
+
+
+@pytest.fixture
+def finished(toy_recipe: Callable[..., Path], tmp_path: Path) -> Path:
+    path = toy_recipe(arms='["one-hop"]')
+    runs.work_through(runs.open_run(recipe.load(path), tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def test_a_finished_run_is_reported_measured_packed_and_asked(finished: Path, tmp_path: Path) -> None:
+    shown = stepdown("report", finished, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "one-hop" in shown.stdout
+    document = stepdown("report", finished, "--json", cwd=tmp_path)
+    assert json.loads(document.stdout)["schema"] == 1
+
+    texts, labels = corpus(120, seed=5)
+    rows = [json.dumps({"review": text, "verdict": label}) for text, label in zip(texts, labels, strict=True)]
+    (tmp_path / "new.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    teacher = finished / "cells/teacher"
+    words = ("--against", teacher, "--text", "review", "--label", "verdict", "--json")
+    measured = stepdown("evaluate", finished / "bundle", "new.jsonl", *words, cwd=tmp_path)
+    assert measured.returncode == 0, measured.stderr
+    found = json.loads(measured.stdout)
+    assert found["metrics"]["accuracy"]["value"] > 0.8
+    assert found["metrics"]["accuracy"]["n"] == 120
+    assert found["comparison"]["a"] == str(teacher)
+
+    packed = stepdown("export", finished, "--out", "mine.stepdown", cwd=tmp_path)
+    assert packed.returncode == 0, packed.stderr
+    asked = stepdown("predict", "mine.stepdown", "word1 good word2", cwd=tmp_path)
+    assert json.loads(asked.stdout)["label"] == "positive"
+
+
+def test_init_writes_a_recipe_once(toy_csv: Path, tmp_path: Path) -> None:
+    made = stepdown("init", toy_csv.name, "--out", "mine.toml", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert recipe.load(tmp_path / "mine.toml").data.source == str(toy_csv)
+    again = stepdown("init", toy_csv.name, "--out", "mine.toml", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "--force" in again.stderr
+
+
+def test_check_tells_data_teacher_and_plan(toy_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    told = stepdown("check", toy_recipe(arms='["one-hop"]'), cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "will be fine-tuned first" in told.stdout
+    assert "rung2-one-hop-seed0" in told.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "nothing.toml"), "nothing.toml"),
+        (("report", "nowhere"), "not finished"),
+        (("export", "nowhere"), "not finished"),
+        (("predict", "nowhere", "text"), "nowhere"),
+        (("evaluate", "nowhere", "data.csv"), "nowhere"),
+        (("init", "missing.csv"), "missing.csv"),
+        (("no-such-command",), "no-such-command"),
+    ],
+)
+def test_mistakes_are_told_in_words_with_exit_code_2(
+    words: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    found = stepdown(*words, cwd=tmp_path)
+    assert found.returncode == 2, found.stderr
+    assert says in found.stderr
+    assert "Traceback" not in found.stderr
+    assert list(tmp_path.iterdir()) == []
