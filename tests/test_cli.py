@@ -74,7 +74,7 @@ def test_check_tells_data_teacher_and_plan(toy_recipe: Callable[..., Path], tmp_
         (("report", "nowhere"), "not finished"),
         (("export", "nowhere"), "not finished"),
         (("predict", "nowhere", "text"), "nowhere"),
-        (("evaluate", "nowhere", "data.csv"), "nowhere"),
+        (("evaluate", "./nowhere", "data.csv"), "nowhere"),
         (("init", "missing.csv"), "missing.csv"),
         (("no-such-command",), "no-such-command"),
     ],

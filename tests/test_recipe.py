@@ -105,7 +105,7 @@ def test_defaults_are_those_of_the_design() -> None:
         ),
         (
             {"model": "compact", "max_params": 250_000},
-            {"kind": "compact", "max_params": 250_000, "loss": "mse", "epochs": 20, "learning_rate": 4e-3}
+            {"kind": "compact", "max_params": 250_000, "loss": "mse", "epochs": 10, "learning_rate": 4e-3}
             | {"batch_size": 128, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None},
         ),
     ],

@@ -330,3 +330,7 @@ def _adapter() -> TypeAdapter[Results]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Results)
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from stepdown.report.content import ADVICE, HEADINGS, LEGEND, Content, content
+from stepdown.report.content import ADVICE, HEADINGS, LEGEND, Content, clean, content
 from stepdown.results import Results, parse
 
 LEFT = 3
@@ -28,7 +28,7 @@ def markdown(results: Mapping[str, Any] | Results) -> str:
 
 def escape(text: str) -> str:
     """Text in which Markdown and HTML see nothing but text."""
-    return re.sub(r"([\\`*_\[\]<>|~&$#!])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]<>|~&$#!])", r"\\\1", clean(text))
 
 
 def _lines(told: Content) -> Iterator[str]:
