@@ -29,7 +29,7 @@ SEEDS = 3
 def arms(
     rng: np.random.Generator,
     accuracies: tuple[float, ...],
-    spread: float,
+    spread: float | tuple[float, ...],
     seeds: int = SEEDS,
     n: int = TEXTS,
     arm_by_text: float = 0.25,
@@ -42,21 +42,21 @@ def arms(
 
     Args:
         accuracies: of each arm.
-        spread: standard deviation of accuracy over seeds, for one arm on endless texts.
+        spread: standard deviation of accuracy over seeds on endless texts, of all arms or of each.
     """
 
     def normal(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape, dtype=np.float32)
 
     means = stats.norm.ppf(accuracies)
-    luck = spread / stats.norm.pdf(means[0])
-    ease = np.sqrt(1 - arm_by_text**2 - noise**2 - luck**2) * normal(1, n)
-    shared = np.sqrt(0.5) * (luck * normal(seeds, 1) + noise * normal(seeds, n))
-    own = [
-        arm_by_text * normal(1, n) + np.sqrt(0.5) * (luck * normal(seeds, 1) + noise * normal(seeds, n))
-        for _ in accuracies
-    ]
-    return [mean + ease + shared + rest > 0 for mean, rest in zip(means, own, strict=True)]
+    lucks = np.broadcast_to(spread, means.shape) / stats.norm.pdf(means)
+    ease, luck_of_seed, noise_of_seed = normal(1, n), normal(seeds, 1), normal(seeds, n)
+    found = []
+    for mean, luck in zip(means, lucks, strict=True):
+        for_all = np.sqrt(1 - arm_by_text**2 - noise**2 - luck**2) * ease
+        of_seed = luck * (luck_of_seed + normal(seeds, 1)) + noise * (noise_of_seed + normal(seeds, n))
+        found.append(mean + for_all + arm_by_text * normal(1, n) + np.sqrt(0.5) * of_seed > 0)
+    return found
 
 
 def one(a: np.ndarray, b: np.ndarray, kind: str = "arm") -> Comparison:
@@ -96,6 +96,17 @@ def test_four_equal_arms_are_covered_and_rarely_get_any_verdict(spread: float) -
     wrong = np.mean([any(c.verdict != "no difference shown" for c in found) for found in runs])
     assert wrong <= 0.05
     assert 0.94 <= np.mean([c.low <= 0 <= c.high for found in runs for c in found]) <= 0.975
+
+
+def test_an_arm_whose_seeds_spread_four_times_as_far_is_not_far_off() -> None:
+    rng = np.random.default_rng(20)
+    runs = [compare(all_pairs(arms(rng, (0.86,) * 4, (0.02, 0.005, 0.005, 0.005)))) for _ in range(800)]
+    assert np.mean([any(c.verdict != "no difference shown" for c in found) for found in runs]) <= 0.075
+    wild, calm = (
+        [c for found in runs for c in found if (c.a == "0") == is_wild] for is_wild in (True, False)
+    )
+    assert np.mean([c.low <= 0 <= c.high for c in wild]) >= 0.89
+    assert np.mean([c.low <= 0 <= c.high for c in calm]) >= 0.95
 
 
 def test_an_arm_whose_seeds_spread_more_keeps_its_own_spread() -> None:

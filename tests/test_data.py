@@ -94,6 +94,12 @@ def test_every_format_gives_the_same_rows(name: str, tmp_path: Path) -> None:
     assert cells(tmp_path / name, "label", "text") == [("x", "a, b"), ("y", 'say "c"')]
 
 
+def test_what_parts_the_cells_is_said_where_it_is_no_comma(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text;label\n" + "".join(f"{text};{at % 2}\n" for at, text in enumerate(texts(100))))
+    assert any("its cells are parted by semicolons" in note for note in load(path).facts.notes)
+
+
 def test_rows_are_numbered_as_people_count(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('text,label\n"two\nlines",x\n\nlast,y\n')
@@ -463,6 +469,10 @@ def test_a_test_split_without_labels_counts_as_none(tmp_path: Path) -> None:
     assert len(found.report) == 10
     assert "validation" in found.facts.splits["report"].origin
     assert any("No row of test has a label" in note for note in found.facts.notes)
+    names = [{"text": text, "label": "ny"[at % 2]} for at, text in enumerate(texts(100))]
+    write_jsonl(tmp_path / "train.jsonl", names)
+    write_jsonl(tmp_path / "validation.jsonl", names[:10])
+    assert any("No row of test has a label" in note for note in load(tmp_path).facts.notes)
     write_jsonl(tmp_path / "test.jsonl", [{"text": text} for text in texts(10)])
     assert any("test has no column 'label'" in note for note in load(tmp_path).facts.notes)
 

@@ -27,9 +27,13 @@ from stepdown.report import content, plot
 from stepdown.report.markdown import escape
 from stepdown.report.terminal import _width
 from stepdown.results import Arm, Cell, Data, Environment, Results, Summary
+from stepdown.transfer import SourceFacts, TransferFacts
 
 ARMS: tuple[Arm, ...] = ("direct", "one-hop", "chain", "dense")
 HOSTILE = "<script src=//x.example>alert(1)</script>|`*_[a](javascript:b)\x1b[31m\n&\"'"
+
+
+GATHERED = TransferFacts(8000, 0, (SourceFacts("reviews.csv", 5000, 0, 0, 12, 84, 0, 4904),))
 
 
 def a_run(
@@ -84,7 +88,7 @@ def a_run(
         schema=1,
         recipe={"name": name, "compare": {"arms": list(arms), "seeds": seeds}},
         environment=Environment("0.1.0", "3.11.7", "Linux x86_64", "cpu", "float32", 2, {"torch": "2.9"}),
-        data=Data("single-label", label_names, 8000, 1000, n, 12_000, facts(label_names), 84),
+        data=Data("single-label", label_names, 8000, 1000, n, 12_000, facts(label_names), GATHERED),
         cells=(),
         rungs=(),
         comparisons=tuple(compare(pairs)),

@@ -121,19 +121,19 @@ def test_nothing_that_overlaps_a_cut_text_stays_in_train() -> None:
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(
-        st.tuples(st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=9), st.integers(0, 2)),
-        min_size=40,
+        st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=9).map(" ".join),
+        min_size=45,
         max_size=80,
     ),
     st.integers(0, 3),
 )
-def test_cuts_hold_for_any_texts(rows: list[tuple[list[str], int]], seed: int) -> None:
-    train = Split([" ".join(words) for words, _ in rows], np.array([label for _, label in rows]))
+def test_cuts_hold_for_any_texts(rows: list[str], seed: int) -> None:
+    train = Split(rows, np.arange(len(rows)) % 3)
     try:
         found = made(train, seed=seed)
     except DataError:
-        # Whole classes, or nearly all texts, are repeated.
-        assert len({tuple(sorted(words)) for words, _ in rows}) < 40
+        # Of two classes nearly all rows are repeated.
+        assert len(set(rows)) < 40
         return
     texts = [
         {tuple(normalise(text)) for text in part.split.texts}

@@ -30,9 +30,9 @@ part of it is in `tests/test_compare.py`):
    each cell, and the variance is at least that of one differing text, 1/n²: two identical rows on 872 texts
    do not prove a difference of exactly 0.
 
-With 4 arms, intervals then cover the truth 95 to 97% of the time whether seeds spread by 0 or 4 points of
-accuracy; with 2 arms, 93.5 to 97%. Where one arm's seeds spread four times as far as the others', its own
-intervals fall to 91% and false verdicts rise to 6%.
+With 4 arms, intervals then cover the truth 95.5 to 97% of the time whether seeds spread by 0 or 4 points of
+accuracy; with 2 arms, 93 to 97%. Where the seeds of one arm spread four times as far as the others', its own
+intervals fall to 91% and runs with a false verdict rise to 6%.
 
 Fewer than 3 seeds never carry a claim about arms: the interval is then from the texts alone, and says so.
 """
@@ -250,7 +250,7 @@ def sentence(comparison: Comparison) -> str:
         return f"{said}: {c.n} texts are too few to show any"
     if c.resolution is None:
         seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
-        return f"{said}: {seeds} cannot carry a claim ({MIN_SEEDS} can); the interval is from the texts alone"
+        return f"{said}: {seeds} cannot carry a claim (it takes {MIN_SEEDS}); the interval is from the texts alone"
     if c.low > 0 or c.high < 0:
         said += f" once allowance is made for {c.family} comparisons"
     # Rounded up: a difference of what is printed must be enough.

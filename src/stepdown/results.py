@@ -18,20 +18,17 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from stepdown.compare import MIN_SEEDS, Comparison, mean_interval
 from stepdown.data.facts import Facts
 from stepdown.errors import InputError
 from stepdown.evaluate import Metric
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-VERSION = 1
+from stepdown.transfer import TransferFacts
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
 MetricName = Literal[
@@ -81,7 +78,7 @@ class Data:
         train, selection, report: labelled texts of each split.
         transfer: texts to learn from, labelled or not.
         facts: what was found in the data, removed from them and left in them.
-        transfer_removed: unlabelled texts left out because they overlap the selection or report split.
+        transfer_facts: what the transfer set was made of; None where it was not recorded.
     """
 
     task: str
@@ -91,7 +88,7 @@ class Data:
     report: int
     transfer: int
     facts: Facts
-    transfer_removed: int = 0
+    transfer_facts: TransferFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -218,8 +215,6 @@ def parse(results: Mapping[str, Any] | Results) -> Results:
     Raises:
         InputError: with every key that is missing or wrong.
     """
-    from pydantic import ValidationError
-
     if isinstance(results, Results):
         return results
     try:
@@ -319,16 +314,11 @@ def _ratio(over: Metric | None, under: Metric | None) -> float | None:
 
 @functools.cache
 def _cells() -> TypeAdapter[tuple[Cell, ...]]:
-    # pydantic is imported in here, because a program that only holds results needs none.
-    from pydantic import TypeAdapter
-
     return TypeAdapter(tuple[Cell, ...])
 
 
 @functools.cache
 def _adapter() -> TypeAdapter[Results]:
-    from pydantic import TypeAdapter
-
     return TypeAdapter(Results)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import difflib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,8 @@ from stepdown.errors import DataError, missing_extra
 
 JSON_LINES = (".jsonl", ".ndjson", ".jsonlines", ".json-lines", ".json")
 SUFFIXES = (".csv", ".tsv", *JSON_LINES, ".parquet", ".txt")
+
+_MARKS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 Row = tuple[int, list[Any]]
 
@@ -39,7 +41,7 @@ def open_file(path: Path) -> Table:
         if suffix == ".parquet":
             return _parquet(path)
         if suffix == ".txt":
-            return Table(str(path), ("text",), _reader(path, ("text",), _lines))
+            return Table(str(path), ("text",), _reader(path, ("text",), lambda: _lines(path)))
         if suffix in JSON_LINES:
             return _json_lines(path)
         return _separated(path, "\t" if suffix == ".tsv" else _delimiter(path))
@@ -101,13 +103,13 @@ def _open(path: Path, newline: str | None = None) -> TextIO:
     return path.open(encoding="utf-8-sig", newline=newline)
 
 
-def _reader(path: Path, columns: tuple[str, ...], rows: Any) -> Reader:
+def _reader(path: Path, columns: tuple[str, ...], rows: Callable[[], Iterator[Row]]) -> Reader:
     """Turns a function that yields (number, cells) of all columns into one that yields blocks of some columns."""
 
     def read(wanted: tuple[str, ...]) -> Iterator[Block]:
         places = [columns.index(name) for name in wanted]
         with _readable(path):
-            numbered = iter(rows(path))
+            numbered = rows()
             while some := list(islice(numbered, BLOCK)):
                 cells = tuple([row[place] for _, row in some] for place in places)
                 yield Block(str(path), [number for number, _ in some], cells)
@@ -122,25 +124,24 @@ def _delimiter(path: Path) -> str:
     """What parts the header of a .csv: whichever of comma, semicolon and tab makes most columns."""
     with _open(path, newline="") as file:
         header = next((line for line in file if line.strip()), "")
-    return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+    return max(_MARKS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
 
 
 def _separated(path: Path, delimiter: str) -> Table:
-    def rows(path: Path) -> Iterator[Row]:
-        for number, cells in _records(path, delimiter):
+    header = next(_records(path, delimiter), None)
+    if header is None:
+        raise DataError(f"{path}: the file holds blank lines only. Expected a header and rows.")
+    columns = tuple(cell.strip() for cell in header[1])
+
+    def rows() -> Iterator[Row]:
+        for number, cells in islice(_records(path, delimiter), 1, None):
             if len(cells) != len(columns):
                 raise DataError(_ragged(path, number, cells, columns, delimiter))
             yield number, cells
 
-    header = next(_records(path, delimiter), None)
-    if header is None:
-        raise DataError(f"{path}: the file holds blank lines only. Expected a header and rows.")
-    first, columns = header[0], tuple(cell.strip() for cell in header[1])
-    return Table(str(path), columns, _reader(path, columns, lambda path: _after(first, rows(path))))
-
-
-def _after(header: int, rows: Iterable[Row]) -> Iterator[Row]:
-    return (row for row in rows if row[0] > header)
+    expected = "\t" if path.suffix.lower() == ".tsv" else ","
+    notes = () if delimiter == expected else (f"{path}: its cells are parted by {_MARKS[delimiter]}.",)
+    return Table(str(path), columns, _reader(path, columns, rows), notes=notes)
 
 
 def _records(path: Path, delimiter: str) -> Iterator[Row]:
@@ -192,8 +193,7 @@ def _ragged(path: Path, number: int, cells: list[Any], columns: tuple[str, ...],
     if path.suffix.lower() == ".tsv":
         help = "A text may hold no tab and no line break here: save such texts as .csv, .jsonl or .parquet."
     else:
-        mark = {",": "commas", ";": "semicolons", "\t": "tabs"}[delimiter]
-        help = f'Texts that hold {mark} or line breaks must be enclosed in quotes (").'
+        help = f'Texts that hold {_MARKS[delimiter]} or line breaks must be enclosed in quotes (").'
     return f"{path}: row {number:,} has {found}. {help}"
 
 

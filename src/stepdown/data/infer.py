@@ -74,12 +74,12 @@ def infer(
     classes: dict[str, str | None] = {value: value for value in said}
     if numeric:
         classes = _numbers(said, place)
-        if _is_no_label("-1", classes, in_train, label_names, known_names):
-            classes = {value: None if name == "-1" else name for value, name in classes.items()}
-            if any(classes[value] is None for value in in_train):
-                notes.append(
-                    f"{place}: −1 counts as no label. If it is a class, name every class in label_names."
-                )
+    if _is_no_label("-1", classes, in_train, numeric, label_names, known_names):
+        classes = {value: None if name == "-1" else name for value, name in classes.items()}
+        if any(classes[value] is None for value in in_train):
+            notes.append(
+                f"{place}: −1 counts as no label. If it is a class, name every class in label_names."
+            )
     found = {name for value in in_train if (name := classes[value]) is not None}
     _check_classes(found, int(counts.sum()), place)
     ordered = sorted(found, key=float) if numeric else sorted(found)
@@ -110,14 +110,15 @@ def _is_no_label(
     name: str,
     classes: Mapping[str, str | None],
     in_train: Sequence[str],
+    numeric: bool,
     label_names: Sequence[str] | None,
     known_names: Sequence[str] | None,
 ) -> bool:
-    """Whether −1 says that there is no label, as on the hub, and is no class, as in −1 against 1."""
+    """Whether −1 says that there is no label, as in test splits of the hub, and is no class, as in −1 against 1."""
     if label_names is not None and (name in label_names or len(label_names) == len(set(classes.values()))):
         return False
     found = {classes[value] for value in in_train}
-    return known_names is not None or name not in found or len(found) != 2
+    return name not in found or (numeric and (known_names is not None or len(found) != 2))
 
 
 def _check_classes(found: set[str], rows: int, place: str) -> None:

@@ -77,7 +77,7 @@ def understand(
     Raises:
         DataError: as `load`.
     """
-    notes = list(found.notes)
+    notes = [*found.notes, *(note for table in found.tables.values() for note in table.notes)]
     if columns.guessed:
         notes.append(
             f"The columns were guessed: the text is in {columns.text!r}, the label in {columns.label!r}."

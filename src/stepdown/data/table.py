@@ -39,12 +39,14 @@ class Table:
         columns: names of all columns, in the file's order.
         read: yields blocks with the columns it is given, which exist.
         label_names: for columns of integers that stand for names: the names, in order.
+        notes: what a user might want to know of how it is read.
     """
 
     name: str
     columns: tuple[str, ...]
     read: Reader
     label_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def blocks(self, *columns: str) -> Iterator[Block]:
         """The rows of some columns.
@@ -74,7 +76,8 @@ def join(tables: Sequence[Table], name: str) -> Table:
         for table in tables:
             yield from table.blocks(*columns)
 
-    return Table(name, tables[0].columns, read, tables[0].label_names)
+    notes = tuple(note for table in tables for note in table.notes)
+    return Table(name, tables[0].columns, read, tables[0].label_names, notes)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -48,9 +48,10 @@ def _lines(run: Results, student: Cell, told: Content) -> Iterator[str]:
     if seeds > 1:
         mean = percent(run.summary.mean_accuracy_over_seeds)
         yield f"- Mean over {seeds} seeds trained alike: {mean}. This one did best on the selection texts."
-    for metric, words in (("macro_f1", "Macro F1"), ("agreement", "Says what the teacher says")):
-        if metric in student.metrics:
-            yield f"- {words}: {interval(student.metrics[metric])}."
+    if "macro_f1" in student.metrics:
+        yield f"- Macro F1: {percent(student.metrics['macro_f1'].value)}."
+    if "agreement" in student.metrics:
+        yield f"- It says what its teacher says on {interval(student.metrics['agreement'])} of them."
     yield from (f"- {escape(warning)}" for warning in told.warnings)
     yield from ("", "## How it was made", "")
     yield f"- What it is: {escape(student.model)}, {count(student.params)} parameters, {size(student.bytes)}."

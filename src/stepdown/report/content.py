@@ -254,13 +254,14 @@ def _data(results: Results) -> tuple[str, ...]:
     shown = ", ".join(names[:SHOWN_LABELS])
     if len(names) > SHOWN_LABELS:
         shown += f" and {len(names) - SHOWN_LABELS} more"
+    sources = data.transfer_facts.sources if data.transfer_facts else ()
     removed = facts.removed.equal + facts.removed.overlapping + facts.removed.selection_in_report
     return (
         f"{data.train:,} training texts, {data.selection:,} to select on, {data.report:,} to report on; "
         f"{data.transfer:,} texts to learn from, labelled or not.",
         f"{len(names)} labels: {shown}.",
         f"Removed because they overlap selection or report texts: {removed:,} labelled texts and "
-        f"{data.transfer_removed:,} unlabelled ones.",
+        f"{sum(source.overlapping for source in sources):,} unlabelled ones.",
         *(
             f"Left as it is: {overlap.rows:,} of {overlap.of:,} {clean(overlap.second)} texts share a run of "
             f"words with {clean(overlap.first)} texts."

@@ -19,7 +19,9 @@ PROSE = 100
 """Sentences are wrapped at this even where the terminal is wider."""
 
 MODEL = 1
-MODEL_WIDTH = 24
+MODEL_WIDTH = 20
+"""Names are cut down to this, not further, if that keeps the table in one piece."""
+
 GAP = "  "
 
 
@@ -73,10 +75,10 @@ def _tables(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[list[str]]:
     """The rows, headings first, as one table or as several of no more than `width` columns."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(_width, column)) for column in columns]
-    if _total(widths) > width:
-        spare = width - _total(widths) + widths[MODEL]
-        widths[MODEL] = min(widths[MODEL], max(spare, MODEL_WIDTH))
-    if _total(widths[:IDENTITY]) > width // 2:
+    spare = width - _total(widths) + widths[MODEL]
+    if MODEL_WIDTH <= spare < widths[MODEL]:
+        widths[MODEL] = spare
+    elif spare < MODEL_WIDTH and _total(widths[:IDENTITY]) > width // 2:
         widths[MODEL] = max(widths[MODEL] - _total(widths[:IDENTITY]) + width // 2, 8)
     for block in _blocks(widths, width):
         yield [GAP.join(_cell(row[i], i, widths[i]) for i in block).rstrip() for row in rows]

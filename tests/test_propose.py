@@ -1,0 +1,83 @@
+"""What `init` finds out, and that the recipe it leads to is complete and right."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stepdown import recipe
+from stepdown.errors import DataError
+from stepdown.propose import fitting_seeds, propose
+
+
+def write(path: Path, rows: int = 200, header: str = "review,verdict", labels: str = "ab") -> Path:
+    lines = [f"this text is number {row} of them all,{labels[row % len(labels)]}" for row in range(rows)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_file_makes_a_recipe_that_loads(tmp_path: Path) -> None:
+    path = write(tmp_path / "my reviews.csv")
+    found = propose(str(path), tmp_path)
+    assert found.data == {"source": "my reviews.csv", "text": ["review"], "label": "verdict"}
+    assert (found.task, found.rows, found.label_names) == ("single-label, 2 labels", 200, ("a", "b"))
+    assert found.seeds == 3
+    written = recipe.template(**found.arguments())
+    loaded = recipe.parse(tomllib.loads(written), source="recipe.toml", base=tmp_path)
+    assert loaded.data.source == str(path)
+    assert (loaded.data.text, loaded.data.label) == (("review",), ("verdict",))
+    assert loaded.compare.seeds == 3
+
+
+def test_splits_are_found_and_told(tmp_path: Path) -> None:
+    for name, rows in (("train", 200), ("valid", 20), ("test", 30)):
+        write(tmp_path / "corpus" / f"{name}.csv", rows)
+    found = propose(str(tmp_path / "corpus"), tmp_path)
+    assert (found.name, found.data["source"]) == ("corpus", "./corpus")
+    assert found.splits == {"train": 200, "validation": 20, "test": 30}
+    assert any("choices are made on validation" in note for note in found.notes)
+    one = propose(str(tmp_path / "corpus" / "train.csv"), tmp_path / "elsewhere")
+    assert (one.name, one.data["source"]) == ("corpus", str(tmp_path / "corpus" / "train.csv"))
+    assert any("'test.csv', 'valid.csv'" in note for note in one.notes)
+
+
+def test_what_a_user_should_know_is_noted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", rows=90, labels="0001112")
+    notes = "\n".join(propose(str(path)).notes)
+    for part in (
+        "Labels: '0', '1', '2'",
+        "label_names can give them names",
+        "Fewer than 50 rows",
+        "were guessed",
+    ):
+        assert part in notes
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", header="label,odd")
+    assert propose(str(path), text=["label"], label=["odd"]).data["label"] == "odd"
+
+
+@pytest.mark.parametrize(
+    ("texts", "words", "seeds", "says"),
+    [
+        (15_000, 20, 3, "A run takes about 25 minutes on 2 cores"),
+        (18_000, 20, 2, "2 seeds, as 3 would take about 30 minutes"),
+        (24_000, 20, 1, "1 seed, as 3 would take about 40 minutes; a run takes about 24 minutes"),
+        (1_000_000, 20, 1, "about 17 hours"),
+        (500, 10, 3, "about a minute"),
+    ],
+)
+def test_seeds_fit_into_the_time(texts: int, words: float, seeds: int, says: str) -> None:
+    found, minutes, reason = fitting_seeds(texts, words)
+    assert found == seeds
+    assert says in reason
+    assert (minutes <= 25) == (texts < 1_000_000)
+
+
+def test_data_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a single class, 'a'"):
+        propose(str(write(tmp_path / "a.csv", labels="a", header="text,label")))
+    with pytest.raises(DataError, match="no such file"):
+        propose(str(tmp_path / "b.csv"))
