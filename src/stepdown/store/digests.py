@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,30 @@ def digest(*parts: bytes | str | Path | np.ndarray) -> str:
     return total.hexdigest()
 
 
+# Models are asked for by digest again and again; below this size, reading once more costs nothing.
+_REMEMBERED_BYTES = 1 << 20
+
+
 def file_digest(path: Path) -> str:
-    """sha256 of a file's content, as `sha256sum` prints it. Raises StoreError if it cannot be read."""
-    with disk_errors(path, "read"), path.open("rb") as file:
+    """sha256 of a file's content, as `sha256sum` prints it. Raises StoreError if it cannot be read.
+
+    That of a large file is remembered as long as the file keeps its place on disk, its size and its times.
+    """
+    with disk_errors(path, "read"):
+        status = path.stat()
+        if status.st_size < _REMEMBERED_BYTES:
+            return _read(path)
+        marks = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return _remembered(path, marks)
+
+
+@lru_cache(maxsize=256)
+def _remembered(path: Path, marks: tuple[int, ...]) -> str:
+    return _read(path)
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
