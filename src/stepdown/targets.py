@@ -43,6 +43,8 @@ def targets(
     *,
     precision: torch.dtype,
     progress: Callable[[int, int], None] | None = None,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Targets:
     """Ask a teacher about texts, each distinct one once, through the cache.
 
@@ -55,6 +57,9 @@ def targets(
         texts: in any order, repeats allowed.
         precision: of the teacher's arithmetic.
         progress: called with (texts done, texts in all) after each chunk.
+        rank: of this process among `ranks` that ask for the same texts: each begins with chunks of its own, and
+            finds those of the others in the cache.
+        ranks: processes of the run.
 
     Raises:
         StoreError: the cache cannot be written.
@@ -67,23 +72,22 @@ def targets(
         torch.__version__,
         transformers.__version__,
     )
-    found: list[np.ndarray] = []
-    keys: list[str] = []
-    computed = 0
-    for start in range(0, len(distinct), CHUNK):
-        chunk = distinct[start : start + CHUNK]
-        key = store.digest(*about, *chunk)
-        values, was_computed = _chunk(key, teacher, chunk, precision)
-        found.append(values)
-        keys.append(key)
-        computed += len(chunk) if was_computed else 0
-        if progress is not None:
-            progress(min(start + CHUNK, len(distinct)), len(distinct))
-    if not found:
+    if not distinct:
         return Targets(np.zeros((0, len(teacher.label_names)), np.float32), store.digest(*about), 0)
+    chunks = [distinct[start : start + CHUNK] for start in range(0, len(distinct), CHUNK)]
+    keys = [store.digest(*about, *chunk) for chunk in chunks]
+    found: dict[int, np.ndarray] = {}
+    computed = done = 0
+    for index in sorted(range(len(chunks)), key=lambda index: (index % ranks != rank, index)):
+        found[index], was_computed = _chunk(keys[index], teacher, chunks[index], precision)
+        done += len(chunks[index])
+        computed += len(chunks[index]) if was_computed else 0
+        if progress is not None:
+            progress(done, len(distinct))
     position = {text: index for index, text in enumerate(distinct)}
     rows = np.fromiter((position[text] for text in texts), np.int64, len(texts))
-    return Targets(np.concatenate(found)[rows], store.digest(*keys), computed)
+    joined = np.concatenate([found[index] for index in range(len(chunks))])
+    return Targets(joined[rows], store.digest(*keys), computed)
 
 
 def _chunk(
@@ -93,7 +97,7 @@ def _chunk(
     shape = (len(texts), len(teacher.label_names))
     values = store.load_array(path)
     if values is None or values.shape != shape:
-        with store.lock(path.with_suffix(".lock"), "another run is computing these targets", wait=True):
+        with store.lock(path.with_suffix(".lock"), "another process is computing these targets", wait=True):
             values = store.load_array(path)
             if values is None or values.shape != shape:
                 values = logits(teacher, teacher.encode(texts), precision=precision)

@@ -8,15 +8,56 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from stepdown.ladder.context import Begun, Ended, Happening, Labelled, Trained
 from stepdown.ladder.estimate import Estimate
 from stepdown.train import Step
 
+# Where lines are read later rather than watched, a sign of life this often.
+_QUIET_SECONDS = 30.0
+
+
+class Fetching:
+    """Tells of downloads: a bar on a terminal, elsewhere a line when one begins."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Fetching:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tell(self, name: str, done: int, total: int) -> None:
+        """Take note that `done` of `total` bytes of `name` are there."""
+        if name not in self._tasks:
+            if self._bar is None:
+                self._bar = Progress(
+                    TextColumn("Fetching {task.description}"),
+                    BarColumn(bar_width=24),
+                    DownloadColumn(),
+                    TimeRemainingColumn(),
+                    console=self._console,
+                    disable=not sys.stderr.isatty(),
+                    transient=True,
+                )
+                self._bar.start()
+            if not sys.stderr.isatty():
+                self._console.print(f"Fetching {name} ({total / 1e6:,.0f} MB) …", highlight=False)
+            self._tasks[name] = self._bar.add_task(name, total=total)
+        assert self._bar is not None
+        self._bar.update(self._tasks[name], completed=done)
+
 
 class RunProgress:
-    """Draws a bar on a terminal; elsewhere, one line for each finished cell.
+    """Draws a bar on a terminal; elsewhere, a line for each finished cell and a sign of life in long ones.
 
     The time left starts from the estimates and follows what finished cells really took.
     """
@@ -24,9 +65,10 @@ class RunProgress:
     def __init__(self, estimates: Mapping[str, Estimate]) -> None:
         self._left = {cell: one.seconds for cell, one in estimates.items() if not one.finished}
         self._planned = dict(self._left)
+        self._asking = {cell: one.asking / one.seconds for cell, one in estimates.items() if one.seconds}
         self._spent_planned = self._spent = 0.0
-        self._started = 0.0
         self._share = 0.0
+        self._said = time.perf_counter()
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -52,12 +94,15 @@ class RunProgress:
         if isinstance(happening, Begun):
             if happening.finished_before:
                 return
-            self._started, self._share = time.perf_counter(), 0.0
+            self._share = 0.0
             self._show(f"{happening.cell}: {happening.description}")
         elif isinstance(happening, Labelled):
-            self._show(f"{happening.cell}: {happening.done:,} of {happening.total:,} texts labelled")
+            self._share = self._asking.get(happening.cell, 0.0) * happening.done / happening.total
+            line = f"{happening.cell}: {happening.done:,} of {happening.total:,} texts labelled"
+            self._show(line, happening.cell)
         elif isinstance(happening, Trained) and isinstance(happening.event, Step):
-            self._share = happening.event.done / happening.event.total
+            asking = self._asking.get(happening.cell, 0.0)
+            self._share = asking + (1 - asking) * happening.event.done / happening.event.total
             self._show(f"{happening.cell}: loss {happening.event.loss:.3f}", happening.cell)
         elif isinstance(happening, Ended):
             self._finish(happening)
@@ -68,6 +113,7 @@ class RunProgress:
         self._share = 0.0
         line = f"{ended.cell}: accuracy {ended.accuracy:.4f} after {duration(ended.seconds)}"
         self._console.print(f"{line}, {duration(self._time_left(None))} left", highlight=False)
+        self._said = time.perf_counter()
         self._show(line)
 
     def _time_left(self, working: str | None) -> float:
@@ -82,12 +128,12 @@ class RunProgress:
         done = sum(self._planned.values()) - sum(self._left.values())
         if working in self._left:
             done += self._left[working] * self._share
-        self._bar.update(
-            self._task,
-            description=line[:60],
-            completed=done,
-            left=f"{duration(self._time_left(working))} left",
-        )
+        left = f"{duration(self._time_left(working))} left"
+        self._bar.update(self._task, description=line[:60], completed=done, left=left)
+        now = time.perf_counter()
+        if not sys.stderr.isatty() and now - self._said > _QUIET_SECONDS:
+            self._said = now
+            self._console.print(f"{line}, {left}", highlight=False)
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from stepdown import recipe, report, runs
-from stepdown.cli.progress import RunProgress, duration
+from stepdown.cli.progress import Fetching, RunProgress, duration
 from stepdown.ladder.context import Context
 from stepdown.ladder.estimate import Estimate, estimate
 
@@ -27,7 +27,8 @@ def run(recipe_name: str, out: Path | None, sets: tuple[str, ...], dry_run: bool
 
 def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool) -> None:
     """Run a recipe into a folder with progress on stderr and its table on stdout."""
-    context = runs.open_run(chosen, out)
+    with Fetching() as fetching:
+        context = runs.open_run(chosen, out, fetching.tell)
     done = runs.finished(context)
     if done is None:
         click.echo("Timing a few steps of each model …", err=True)

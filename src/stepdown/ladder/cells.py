@@ -28,7 +28,8 @@ def work(context: Context, cell: Cell) -> None:
     """Finish a cell, unless it was finished before from the same inputs.
 
     What a cell is made from (recipe, data, teachers, seed, versions, arithmetic) is in its key; its manifest is
-    written last. A cell that was interrupted leaves no trace but time.
+    written last. A cell that was interrupted leaves no trace but time. Of several processes all train, and the main
+    one measures and writes.
     """
     folder, made_from = context.folder(cell), key(context, cell)
     manifest = store.finished(folder, made_from)
@@ -43,24 +44,26 @@ def work(context: Context, cell: Cell) -> None:
         model, facts = _rung(context, cell)
     spent = time.perf_counter() - started
     spent_processor = time.process_time() - processor
-    with store.write_folder(folder) as unfinished:
-        saved.save(model, unfinished)
-        size = saved.size(unfinished)
-        measured = _measure(context, cell, model, unfinished)
-        manifest = {
-            "key": made_from,
-            "model": model.description,
-            "parameters": model.parameters,
-            "bytes": size,
-            "seconds": spent,
-            "processor_seconds": spent_processor,
-            **measured,
-            **facts,
-        }
-        store.finish(unfinished, manifest)
+    if context.accelerator.is_main_process:
+        with store.write_folder(folder) as unfinished:
+            saved.save(model, unfinished)
+            size = saved.size(unfinished)
+            measured = _measure(context, cell, model, unfinished)
+            manifest = {
+                "key": made_from,
+                "model": model.description,
+                "parameters": model.parameters,
+                "bytes": size,
+                "seconds": spent,
+                "processor_seconds": spent_processor,
+                **measured,
+                **facts,
+            }
+            store.finish(unfinished, manifest)
+    context.accelerator.wait_for_everyone()
     context.manifests[cell.id] = store.read_json(folder / store.MANIFEST)
     context.trained[cell.id] = model
-    context.tell(Ended(cell.id, spent, measured["metrics"]["accuracy"]["value"]))
+    context.tell(Ended(cell.id, spent, context.manifests[cell.id]["metrics"]["accuracy"]["value"]))
 
 
 def model_of(context: Context, cell_id: str) -> TextModel:
@@ -245,12 +248,18 @@ def _prepared(context: Context, position: int, settings: RungSettings) -> buildi
     key = store.digest(
         context.manifests[TEACHER]["key"], context.data_key, str(settings.max_params), __version__
     )
+    # The other processes of the run wait until the main one has it on disk.
+    with context.accelerator.main_process_first():
+        return _prepared_once(context, settings.max_params, folder, key)
+
+
+def _prepared_once(context: Context, max_params: int, folder: Path, key: str) -> building.Prepared:
     if store.finished(folder, key) is not None:
         found = building.load_prepared(folder)
         if found is not None:
             return found
     prepared = building.prepare(
-        settings.max_params,
+        max_params,
         context.dataset.train.texts,
         context.texts,
         model_of(context, TEACHER),
@@ -271,6 +280,8 @@ def _ask(context: Context, cell: Cell, name: str, texts: list[str]) -> Any:
         texts,
         precision=context.precision_of(model),
         progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
+        rank=context.accelerator.process_index,
+        ranks=context.accelerator.num_processes,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from stepdown.data.dataset import Dataset
 from stepdown.ladder.plan import Cell, Plan
 from stepdown.recipe import Recipe
 from stepdown.students.model import TextModel
+from stepdown.transfer import TransferFacts
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ class Labelled:
 Happening = Begun | Ended | Trained | Labelled
 
 
+def as_json(happening: Happening) -> dict[str, Any]:
+    """A happening as a line of `log.jsonl` has it: what, in which cell, and its own facts."""
+    event = happening.event if isinstance(happening, Trained) else happening
+    return {"event": type(event).__name__.lower(), "cell": happening.cell, **dataclasses.asdict(event)}
+
+
 @dataclass
 class Context:
     """The state of one run.
@@ -63,6 +71,7 @@ class Context:
     Attributes:
         texts: the transfer set: labelled train texts first, then texts without labels.
         labels: int64, of each text; −1 where there is none.
+        transfer_facts: what the transfer set is made of.
         data_key: digest of all texts, labels and splits.
         trained: models of finished cells that are still needed, by cell id.
         manifests: of finished cells, by cell id.
@@ -75,6 +84,7 @@ class Context:
     dataset: Dataset
     texts: list[str]
     labels: np.ndarray
+    transfer_facts: TransferFacts
     data_key: str
     accelerator: Accelerator
     precision: torch.dtype

@@ -14,11 +14,17 @@ from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.students import huggingface, vocabulary
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
+from stepdown.tokens import Tokens
 
-_STEPS = 4
+# Steps that are timed after as many that warm up: large models take long for each and differ little between them.
+_STEPS = {"huggingface": 4, "compact": 16}
 _ASKED = 256
+# The vocabulary of so many texts is large enough for its size to decide what a budget is spent on.
+_COUNTED = 20_000
 # Bytes on disk for one parameter of a kept model.
 _BYTES_PER_PARAMETER = 4
+# Share of a text's time that a word alone takes a teacher, when it lends its embeddings to a compact rung.
+_WORD_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,15 @@ class Estimate:
     """What a cell will cost.
 
     Attributes:
-        seconds: of work; 0 for a cell that is finished.
+        seconds: of work, `asking` included; 0 for a cell that is finished.
+        asking: seconds of it in which teachers label texts, before training begins.
         bytes: on disk.
         finished: whether it is done already.
         description: of its model.
     """
 
     seconds: float
+    asking: float
     bytes: int
     finished: bool
     description: str
@@ -40,11 +48,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Pace:
-    """Seconds of one training step and of asking about one text, and the model that they were measured on."""
+    """Seconds of one training step and of asking about one text, and what was timed.
+
+    Attributes:
+        batch_size: texts of a training step.
+        trained: whether the model still has to be trained: a teacher with a head has not.
+    """
 
     step: float
     text: float
     model: TextModel
+    batch_size: int
+    trained: bool
 
 
 def estimate(context: Context) -> dict[str, Estimate]:
@@ -55,14 +70,22 @@ def estimate(context: Context) -> dict[str, Estimate]:
     """
     paces: dict[int, _Pace] = {}
     found: dict[str, Estimate] = {}
+    asked: set[str] = set()
+    prepared: set[int] = set()
     for cell in context.plan.cells:
         manifest = _finished(context, cell, found)
         if manifest is not None:
-            found[cell.id] = Estimate(0.0, 0, True, manifest["model"])
+            found[cell.id] = Estimate(0.0, 0.0, 0, True, manifest["model"])
+            asked.update(cell.teachers)
+            prepared.add(cell.position)
             continue
-        if cell.position not in paces:
-            paces[cell.position] = _pace(context, cell)
-        found[cell.id] = _cost(context, cell, paces)
+        for position in {cell.position, *(context.plan.cell(name).position for name in cell.teachers), 0}:
+            if position not in paces:
+                paces[position] = _pace(context, position)
+        fresh = [name for name in cell.teachers if name not in asked]
+        found[cell.id] = _cost(context, cell, paces, fresh, first=cell.position not in prepared)
+        asked.update(fresh)
+        prepared.add(cell.position)
     return found
 
 
@@ -76,81 +99,93 @@ def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[
     return manifest
 
 
-def _pace(context: Context, cell: Cell) -> _Pace:
-    model, batch_size = _model(context, cell.position)
+def _pace(context: Context, position: int) -> _Pace:
+    model, batch_size, trained = _model(context, position)
+    precision = context.precision_of(model)
     texts = context.texts
     draw = np.random.default_rng(0)
-    sample = [texts[row] for row in draw.permutation(len(texts))[: batch_size * _STEPS]]
-    tokens = model.encode(sample)
+    rows = draw.permutation(len(texts))[: max(_ASKED, batch_size * _STEPS[model.kind])]
+    learned = model.encode([texts[row] for row in rows[: batch_size * _STEPS[model.kind]]])
+    step = _step(context, model, learned, batch_size) if trained else 0.0
+    asked = model.encode([texts[row] for row in rows[:_ASKED]])
+    logits(model, asked, precision=precision)
+    last = time.perf_counter()
+    logits(model, asked, precision=precision)
+    return _Pace(step, (time.perf_counter() - last) / len(asked), model, batch_size, trained)
+
+
+def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int) -> float:
+    """Seconds of a training step: the mean of a second pass, since batches differ in length; the first warms up."""
     examples = train.Examples(
         tokens,
-        np.zeros(len(sample), np.int64),
-        np.zeros((0, len(sample), len(model.label_names)), np.float32),
+        np.zeros(len(tokens), np.int64),
+        np.zeros((0, len(tokens), len(model.label_names)), np.float32),
     )
     objective = train.Objective(soft_weight=0.0, hard_weight=1.0)
-    schedule = train.Schedule(2, batch_size, 1e-6)
-    times = []
-    last = time.perf_counter()
-    for event in train.fit(
+    events = train.fit(
         model,
         examples,
         objective,
-        schedule,
+        train.Schedule(2, batch_size, 1e-6),
         accelerator=context.accelerator,
         precision=context.precision_of(model),
-    ):
+    )
+    times = []
+    last = time.perf_counter()
+    for event in events:
         if isinstance(event, train.Step):
             times.append(time.perf_counter() - last)
         last = time.perf_counter()
-    # The first pass warms up; the mean of the second, since batches differ in length.
-    step = float(np.mean(times[len(times) // 2 :]))
-    asked = model.encode(sample[:_ASKED])
-    last = time.perf_counter()
-    logits(model, asked, precision=context.precision_of(model))
-    return _Pace(step, (time.perf_counter() - last) / len(asked), model)
+    return float(np.mean(times[len(times) // 2 :]))
 
 
-def _model(context: Context, position: int) -> tuple[TextModel, int]:
-    """A model of the size that the cell will have, and its batch size."""
+def _model(context: Context, position: int) -> tuple[TextModel, int, bool]:
+    """A model of the size that the cell will have, texts of an update, and whether it is to be trained."""
     recipe, names = context.recipe, context.dataset.task.label_names
     length = recipe.data.max_length
     if position == 0:
         folder = assets.model(recipe.teacher.model[0])
-        return huggingface.load(folder, names, max_length=length).model, recipe.teacher.batch_size
+        found = huggingface.load(folder, max_length=length)
+        if found.has_head:
+            return found.model, recipe.teacher.batch_size, False
+        return huggingface.load(folder, names, max_length=length).model, recipe.teacher.batch_size, True
     settings = recipe.resolved_rung(position - 1)
     size = settings.batch_size * settings.accumulate
     if settings.kind == "compact":
         assert settings.max_params is not None
-        counts = vocabulary.count_words(context.texts)
+        counts = vocabulary.count_words(context.texts[:_COUNTED])
         ranked = vocabulary.rank(counts, counts)
         shape = shape_for(settings.max_params, len(ranked) + 2, len(names))
         words = vocabulary.choose(ranked, counts, shape.vocabulary)
         shape = shape_for(settings.max_params, words.vocab_size, len(names))
-        return TextModel(CompactNetwork(shape), words, names, length, "compact", shape.describe()), size
+        return TextModel(CompactNetwork(shape), words, names, length, "compact", shape.describe()), size, True
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(_model(context, 0)[0], settings.layers), size
-    return huggingface.load(assets.model(settings.model), names, max_length=length).model, size
+        return huggingface.first_layers(_model(context, 0)[0], settings.layers), size, True
+    return huggingface.load(assets.model(settings.model), names, max_length=length).model, size, True
 
 
-def _cost(context: Context, cell: Cell, paces: dict[int, _Pace]) -> Estimate:
+def _cost(
+    context: Context, cell: Cell, paces: dict[int, _Pace], fresh: list[str], *, first: bool
+) -> Estimate:
+    """What a cell costs that has to ask the teachers `fresh`, which nobody asked before.
+
+    Args:
+        first: whether it is the first of its position, which prepares what the others share.
+    """
     pace = paces[cell.position]
+    labelled = len(context.dataset.train.texts)
     measured = len(context.dataset.selection.texts) + len(context.dataset.report.texts)
+    asking = sum(paces[context.plan.cell(name).position].text for name in fresh) * len(context.texts)
     if cell.position == 0:
-        spec = context.recipe.teacher
-        folder = assets.model(spec.model[0])
-        has_head = huggingface.load(folder, max_length=context.recipe.data.max_length).has_head
-        steps = 0 if has_head else spec.epochs * -(-len(context.dataset.train.texts) // spec.batch_size)
-        asked = measured + (0 if has_head else spec.epochs * len(context.dataset.selection.texts))
+        epochs = context.recipe.teacher.epochs if pace.trained else 0
+        learned = labelled
+        measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:
-        settings = context.recipe.resolved_rung(cell.position - 1)
-        learned = len(context.texts) if cell.teachers else len(context.dataset.train.texts)
-        steps = settings.epochs * -(-learned // (settings.batch_size * settings.accumulate))
-        asked = measured
-    seconds = steps * pace.step + asked * pace.text
-    # A teacher labels the transfer set once, for the first cell that learns from it.
-    students = [c.id for c in context.plan.cells if cell.id in c.teachers]
-    if students:
-        seconds += len(context.texts) * pace.text
+        epochs = context.recipe.resolved_rung(cell.position - 1).epochs
+        learned = len(context.texts) if cell.teachers else labelled
+    seconds = asking + epochs * -(-learned // pace.batch_size) * pace.step + measured * pace.text
+    if first and pace.model.kind == "compact":
+        seconds += pace.model.tokenizer.vocab_size * paces[0].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)
-    return Estimate(seconds, size, False, pace.model.description)
+    return Estimate(seconds, asking, size, False, pace.model.description)

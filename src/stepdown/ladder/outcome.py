@@ -25,16 +25,17 @@ def results(context: Context) -> dict[str, Any]:
     """The content of results.json; every cell of the plan must be finished."""
     chosen = best(context)
     cells = [_cell(context, cell) for cell in context.plan.cells]
+    rows = table(cells, *_rightness(context))
     return {
         "schema": 1,
         "recipe": context.recipe.model_dump(mode="json"),
         "environment": _environment(context),
         "data": _data(context),
         "cells": cells,
-        "rungs": table(cells, *_rightness(context)),
+        "rungs": rows,
         "comparisons": [dataclasses.asdict(found) for found in comparisons(context)],
         "coincide": dict(context.plan.coincide),
-        "summary": _summary(context, chosen),
+        "summary": _summary(context, chosen, rows),
     }
 
 
@@ -118,7 +119,8 @@ def _data(context: Context) -> dict[str, Any]:
         "selection": len(dataset.selection.texts),
         "report": len(dataset.report.texts),
         "transfer": len(context.texts),
-        "facts": dataclasses.asdict(dataset.facts),
+        "facts": dataset.facts.as_dict(),
+        "transfer_facts": context.transfer_facts.as_dict(),
     }
 
 
@@ -135,19 +137,15 @@ def _environment(context: Context) -> dict[str, Any]:
     }
 
 
-def _summary(context: Context, chosen: Cell) -> dict[str, Any]:
-    teacher, student = context.manifests[TEACHER], context.manifests[chosen.id]
-    same_arm = [c for c in context.plan.cells if (c.position, c.arm) == (chosen.position, chosen.arm)]
-    values = [context.manifests[cell.id]["metrics"]["accuracy"]["value"] for cell in same_arm]
+def _summary(context: Context, chosen: Cell, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    student = context.manifests[chosen.id]["metrics"]
+    row = next(row for row in rows if (row["position"], row["arm"]) == (chosen.position, chosen.arm))
     hours = sum(manifest["processor_seconds"] for manifest in context.manifests.values()) / 3600
     return {
         "bundle_cell": chosen.id,
-        "accuracy": student["metrics"]["accuracy"],
-        "mean_accuracy_over_seeds": float(np.mean(values)),
-        "times_smaller": teacher["parameters"] / student["parameters"],
-        "times_faster": teacher["metrics"]["ms_per_text"]["value"]
-        / student["metrics"]["ms_per_text"]["value"],
-        "accuracy_kept": float(np.mean(values)) / teacher["metrics"]["accuracy"]["value"],
+        "accuracy": student["accuracy"],
+        "mean_accuracy_over_seeds": row["metrics"]["accuracy"]["value"],
+        **{key: row[key] for key in ("times_smaller", "times_faster", "accuracy_kept")},
         "processor_hours": hours,
-        "processor_hours_per_million_texts": student["metrics"]["ms_per_text"]["value"] / 3.6,
+        "processor_hours_per_million_texts": student["ms_per_text"]["value"] / 3.6,
     }

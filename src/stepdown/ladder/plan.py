@@ -54,6 +54,10 @@ class Plan:
         """Position of the student."""
         return max([cell.position for cell in self.cells])
 
+    def cell(self, name: str) -> Cell:
+        """The cell with an id of the plan."""
+        return next(cell for cell in self.cells if cell.id == name)
+
 
 def plan(rungs: int, arms: Sequence[Arm], seeds: int) -> Plan:
     """All cells of a run.

@@ -17,6 +17,7 @@ do.
 from stepdown.store.arrays import load_array, save_array
 from stepdown.store.digests import digest, file_digest
 from stepdown.store.files import (
+    append,
     read_json,
     sweep,
     write_bytes,
@@ -31,6 +32,7 @@ from stepdown.store.places import cache_dir, disk_errors, disk_failures, free_by
 
 __all__ = [
     "MANIFEST",
+    "append",
     "cache_dir",
     "digest",
     "disk_errors",

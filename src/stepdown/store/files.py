@@ -8,8 +8,9 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,6 +89,33 @@ def read_json(path: Path) -> Any:
         raise StoreError(
             f"{path} is damaged: it is not JSON ({error}). Remove it, and start again."
         ) from error
+
+
+@contextmanager
+def append(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield a function that adds an object, with the time, as a line of JSON to the file at `path`.
+
+    A line is written at once, so that whoever reads the file sees what has happened; a line that a killed process
+    left half-written is closed, and the next one starts on its own.
+
+    Raises:
+        StoreError: the disk is full or read-only, or permission is missing.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    with file:
+        if file.tell() and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+            file.write(b"\n")
+
+        def add(value: dict[str, Any]) -> None:
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            line = json.dumps({"time": now, **value}, ensure_ascii=False, default=_plain) + "\n"
+            with disk_errors(path):
+                file.write(line.encode("utf-8"))
+                file.flush()
+
+        yield add
 
 
 @contextmanager

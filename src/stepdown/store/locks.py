@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from stepdown.errors import StoreError
 from stepdown.store.places import disk_errors
 from stepdown.store.processes import host, is_alive
 
+_LOG = logging.getLogger(__name__)
+
 
 @contextmanager
-def lock(
-    path: Path, holder_says: str, wait: bool, *, waiting: Callable[[str], None] | None = None
-) -> Iterator[None]:
+def lock(path: Path, holder_says: str, wait: bool) -> Iterator[None]:
     """Hold the lock file `path` during the block.
 
     It is a lock of the operating system: it ends with its process, however that dies, and nothing stale has
@@ -27,8 +28,7 @@ def lock(
         path: of the lock file; its folder is made if need be. A file beside it, named `path` + ".holder",
             tells who holds it, for messages only.
         holder_says: what a taken lock means, such as "another run is working in runs/demo".
-        wait: for the holder to end; otherwise a taken lock is an error.
-        waiting: called once with a sentence that names the holder, before the wait begins.
+        wait: for the holder to end, which a warning in the log tells; otherwise a taken lock is an error.
 
     Raises:
         StoreError: the lock is taken (the message names the process) and `wait` is false, or the disk fails.
@@ -46,8 +46,7 @@ def lock(
             taken = f"{holder_says}{_who(holder)}"
             if not wait:
                 raise StoreError(f"{taken}. Wait until it ends, or stop it, and start again.") from None
-            if waiting is not None:
-                waiting(f"{taken}; waiting for it to end")
+            _LOG.warning("%s; waiting for it to end", taken)
             guard.acquire()
     try:
         with suppress(OSError):  # a full disk keeps nobody from a lock
