@@ -1,6 +1,7 @@
 """A toy corpus and a toy teacher in the true layout, made here: no test needs a hub."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +26,16 @@ def corpus(n: int, seed: int = 0) -> tuple[list[str], list[str]]:
     return texts, labels
 
 
+@pytest.fixture(scope="session")
+def own_environment() -> dict[str, str]:
+    """The environment of whoever runs the tests, before a test changed it."""
+    return dict(os.environ)
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_cache(
+    own_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STEPDOWN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 

@@ -63,6 +63,8 @@ def test_check_tells_data_teacher_and_plan(toy_recipe: Callable[..., Path], tmp_
     told = stepdown("check", toy_recipe(arms='["one-hop"]'), cwd=tmp_path)
     assert told.returncode == 0, told.stderr
     assert "will be fine-tuned first" in told.stdout
+    assert "Transfer set: 479 texts" in told.stdout
+    assert "Tokens of 479 train texts as it reads them: 9 in the median" in told.stdout
     assert "rung2-one-hop-seed0" in told.stdout
     assert not (tmp_path / "runs").exists()
 

@@ -20,7 +20,7 @@ from stepdown.recipe.faults import TABLES, literal
 from stepdown.recipe.paths import DATA_SUFFIXES, absolute
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS
 from stepdown.recipe.sets import apply
-from stepdown.recipe.settings import DEFAULTS
+from stepdown.recipe.settings import DEFAULTS, batch_size_for, fine_tuning_epochs, fine_tuning_rate
 from stepdown.recipe.template import run_name
 
 SMALL = """
@@ -78,7 +78,11 @@ def test_defaults_are_those_of_the_design() -> None:
     recipe = parse(small())
     assert (recipe.seed, recipe.transfer, recipe.data.max_length) == (0, None, 128)
     assert (recipe.data.selection_fraction, recipe.data.report_fraction) == (0.1, 0.1)
-    assert (recipe.teacher.epochs, recipe.teacher.learning_rate, recipe.teacher.batch_size) == (3, 5e-5, 32)
+    assert (recipe.teacher.epochs, recipe.teacher.learning_rate, recipe.teacher.batch_size) == (
+        None,
+        None,
+        32,
+    )
     assert (recipe.distill.temperature, recipe.distill.soft_weight, recipe.distill.hard_weight) == (1, 1, 0)
     assert (recipe.compare.arms, recipe.compare.seeds) == (("direct", "one-hop", "chain", "dense"), 3)
 
@@ -106,7 +110,7 @@ def test_defaults_are_those_of_the_design() -> None:
         (
             {"model": "compact", "max_params": 250_000},
             {"kind": "compact", "max_params": 250_000, "loss": "mse", "epochs": 10, "learning_rate": 4e-3}
-            | {"batch_size": 128, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None},
+            | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None},
         ),
     ],
 )
@@ -702,14 +706,16 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     stated = tomllib.loads(dump(recipe))
     # What has no default in any kind stays out: TOML has no null.
     optional = {"train", "validation", "test", "task", "label_names", "label_separator", "label_map"}
-    optional |= {"max_texts", "max_bytes", "loss", "text"}
+    optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text"}
+    by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate"), ("rungs", "batch_size")}
     for name, table in TABLES.items():
         for key in table.model_fields:
             entries = stated[name] if name == "rungs" else [stated[name]]
             override = name == "rungs" and key in TABLES["distill"].model_fields
             for entry in entries:
                 own_size = key == "max_params" and entry["model"] != "compact"
-                assert key in entry or key in optional or override or own_size, (name, key)
+                left_open = key in optional or (name, key) in by_the_data
+                assert key in entry or left_open or override or own_size, (name, key)
     assert stated["rungs"][1]["epochs"] == DEFAULTS["compact"].epochs
     assert [rung["loss"] for rung in stated["rungs"]] == ["kl", "mse"]
 
@@ -804,7 +810,8 @@ def test_what_is_dumped_is_read_as_an_equal_recipe(mapping: dict[str, Any]) -> N
 def test_what_is_dumped_does_not_hang_on_the_defaults_of_a_kind(mapping: dict[str, Any]) -> None:
     stated = tomllib.loads(dump(parse(mapping)))
     for rung in stated["rungs"]:
-        assert set(DEFAULTS["compact"].__dataclass_fields__) <= set(rung)
+        # A compact rung's batches go by the number of its texts.
+        assert set(DEFAULTS["compact"].__dataclass_fields__) - {"batch_size"} <= set(rung)
 
 
 @given(
@@ -896,8 +903,9 @@ def test_the_template_explains_every_key_that_works() -> None:
 
 def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     text = template("x", {"source": "a.csv", "text": "t", "label": "l"})
-    examples = "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts"
-    shown = re.sub(rf"^# (?!(?:{examples}) = )(\w+ = |\[)", r"\1", text, flags=re.M)
+    examples = "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts|max_rows"
+    examples += "|epochs = 4|learning_rate = 1e-4|batch_size = 128"  # these go by the data or the model
+    shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False}
     assert changed != tomllib.loads(text)
@@ -941,3 +949,9 @@ def test_the_template_has_no_faults_whatever_the_data_is_called(
 )
 def test_a_run_name_is_made_of_any_text(text: str, expected: str) -> None:
     assert run_name(text) == expected
+
+
+def test_settings_that_go_by_the_data_stay_within_bounds() -> None:
+    assert [batch_size_for(n) for n in (1, 1_000, 8_000, 100_000, 10_000_000)] == [16, 16, 125, 384, 384]
+    assert [fine_tuning_epochs(n, 32) for n in (20, 2_000, 8_000, 15_000, 500_000)] == [12, 12, 5, 3, 3]
+    assert [fine_tuning_rate(n) for n in (22_000_000, 110_000_000, 335_000_000)] == [1e-4, 5e-5, 2e-5]

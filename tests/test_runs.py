@@ -138,6 +138,41 @@ def test_any_cell_can_be_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
     assert set(Classifier.load(target).predict(["a good word1", "a bad word2"])) <= {"negative", "positive"}
 
 
+def test_two_processes_train_one_ladder_together(toy_recipe: Recipes, tmp_path: Path) -> None:
+    """As torchrun and `accelerate launch` start them: both train, one writes."""
+    path, out = toy_recipe(arms='["direct", "chain"]'), tmp_path / "run"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "stepdown"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    words = [*launch, "run", str(path), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Bundle: ") == 1, "one of the two tells the results"
+    results = store.read_json(out / "results.json")
+    assert [cell["id"] for cell in results["cells"]] == [
+        "teacher",
+        "rung1-seed0",
+        "rung2-direct-seed0",
+        "rung2-chain-seed0",
+    ]
+    assert min(cell["metrics"]["accuracy"]["value"] for cell in results["cells"]) > 0.85
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["cell"] for line in lines if line["event"] == "ended"] == [c["id"] for c in results["cells"]]
+
+
+def test_the_results_tell_of_the_transfer_texts(toy_recipe: Recipes, tmp_path: Path) -> None:
+    more = tmp_path / "more.csv"
+    held_out = runs.open_run(recipe.load(toy_recipe()), tmp_path / "run").dataset.report.texts[0]
+    more.write_text("\n".join(["review", "a fresh text with good words", held_out]) + "\n", encoding="utf-8")
+    results, _ = run(toy_recipe(), tmp_path / "run", f"transfer.unlabeled={more}", "rungs.1.epochs=1")
+    (source,) = results["data"]["transfer_facts"]["sources"]
+    assert (source["texts"], source["kept"], source["overlapping"]) == (2, 1, 1)
+    assert results["summary"]["times_faster"] == next(
+        row["times_faster"]
+        for row in results["rungs"]
+        if row["position"] == 2 and row["arm"] in results["summary"]["bundle_cell"]
+    )
+
+
 def test_a_mistake_is_told_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text('nme = "x"\n[teacher]\n', encoding="utf-8")
     command = [sys.executable, "-m", "stepdown", "run", str(tmp_path / "wrong.toml")]

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,9 +7,11 @@ import torch
 from accelerate import Accelerator
 
 from stepdown import train
+from stepdown.students import huggingface
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens.words import Words
+from tests.conftest import make_teacher
 
 GOOD, BAD = ("good", "fine", "great"), ("bad", "dull", "poor")
 FILLER = tuple(f"word{index}" for index in range(40))
@@ -133,3 +136,15 @@ def test_several_teachers_count_by_their_mean() -> None:
     again = fresh()
     losses = run(model, examples(model, targets=one), soft, SCHEDULE)
     assert np.allclose(losses, run(again, examples(again, targets=twice), soft, SCHEDULE), rtol=1e-4)
+
+
+def test_what_starts_at_random_learns_faster(tmp_path: Path) -> None:
+    """The head of an encoder that has none; everything else moves at the schedule's own rate."""
+    found = huggingface.load(make_teacher(tmp_path / "encoder"), ["a", "b", "c"], max_length=32)
+    assert found.model.fresh == {"classifier.classifier.weight", "classifier.classifier.bias"}
+    groups = train._groups(found.model, SCHEDULE)
+    names = {id(p): name for name, p in found.model.network.named_parameters()}
+    peaks = {names[id(p)]: group["peak"] for group in groups for p in group["params"]}
+    assert set(peaks) == set(names.values())
+    assert {name for name, peak in peaks.items() if peak == 10 * SCHEDULE.learning_rate} == found.model.fresh
+    assert {peak for name, peak in peaks.items() if name not in found.model.fresh} == {SCHEDULE.learning_rate}

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
@@ -19,7 +20,7 @@ from stepdown.ladder.plan import Cell, plan
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
 from stepdown.students import huggingface, saved
-from stepdown.students.model import fast_precision
+from stepdown.students.model import TextModel, fast_precision
 
 
 def open_run(
@@ -70,19 +71,38 @@ def _models(chosen: Recipe) -> list[str]:
     return [*chosen.teacher.model, *(rung.model for rung in rungs if rung.kind == "huggingface")]
 
 
+# Enough texts for a steady picture of their lengths.
+_LENGTHS_OF = 20_000
+_NO_CUT = 1_000_000
+
+
 def check_teacher(context: Context) -> list[str]:
-    """Whether the teacher knows the task already, in plain lines.
+    """Whether the teacher knows the task already, and how long it finds the texts, in plain lines.
 
     Raises:
         ModelError: it has a head, but for other labels, or one that is no better than chance.
     """
     name = context.recipe.teacher.model[0]
     found = huggingface.load(assets.model(name), max_length=context.recipe.data.max_length)
+    lines = [_lengths(context, found.model)]
     if not found.has_head:
-        return [f"{name} ({found.model.description}) has no head for this task and will be fine-tuned first"]
+        says = "has no head for this task and will be fine-tuned first"
+        return [f"{name} ({found.model.description}) {says}", *lines]
     said = cells.aligned_teacher(context, found.model)[1]
     accuracy = float((said.argmax(1) == context.dataset.selection.labels).mean())
-    return [f"{name} ({found.model.description}) is right on {accuracy:.1%} of {len(said):,} selection texts"]
+    says = f"is right on {accuracy:.1%} of {len(said):,} selection texts"
+    return [f"{name} ({found.model.description}) {says}", *lines]
+
+
+def _lengths(context: Context, model: TextModel) -> str:
+    texts = context.dataset.train.texts[:_LENGTHS_OF]
+    lengths = model.tokenizer.encode(texts, _NO_CUT).lengths
+    cut = int((lengths > model.max_length).sum())
+    middle, most = np.percentile(lengths, [50, 95]).astype(int)
+    return (
+        f"Tokens of {len(texts):,} train texts as it reads them: {middle} in the median, {most:,} at 95%, "
+        f"{int(lengths.max()):,} at most; {cut:,} are longer than {model.max_length} and are cut"
+    )
 
 
 def work_through(

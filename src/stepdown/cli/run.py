@@ -29,19 +29,24 @@ def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool
     """Run a recipe into a folder with progress on stderr and its table on stdout."""
     with Fetching() as fetching:
         context = runs.open_run(chosen, out, fetching.tell)
+    leads = context.accelerator.is_main_process  # of several processes one speaks
     done = runs.finished(context)
-    if done is None:
-        click.echo("Timing a few steps of each model …", err=True)
-        estimates = estimate(context)
-        if dry_run:
-            click.echo(_plan(context, estimates, as_json))
-            return
-        with RunProgress(estimates) as progress:
-            done = runs.work_through(context, progress.tell)
-    elif dry_run:
-        click.echo(_plan(context, estimate(context), as_json))
+    if dry_run:
+        planned = _plan(context, estimate(context), as_json)
+        if leads:
+            click.echo(planned)
         return
-    click.echo(json.dumps(done, ensure_ascii=False) if as_json else report.terminal(done))
+    if done is None:
+        if leads:
+            click.echo("Timing a few steps of each model …", err=True)
+        estimates = estimate(context)
+        if leads:
+            with RunProgress(estimates) as progress:
+                done = runs.work_through(context, progress.tell)
+        else:
+            done = runs.work_through(context)
+    if leads:
+        click.echo(json.dumps(done, ensure_ascii=False) if as_json else report.terminal(done))
 
 
 def _plan(context: Context, found: dict[str, Estimate], as_json: bool) -> str:

@@ -38,6 +38,12 @@ def load(spec: DataSpec, seed: int) -> Dataset:
     columns = choose(found.tables["train"], spec.text, spec.label or ())
     splits, inferred, notes = understand(found, columns, spec.label_names)
     labelled, unlabeled, dropped = _labelled(splits, inferred, notes)
+    if spec.max_rows is not None and len(labelled["train"]) > spec.max_rows:
+        notes.append(
+            f"max_rows: {spec.max_rows:,} of {len(labelled['train']):,} labelled rows of train are drawn."
+        )
+        drawn = np.random.default_rng(seed).permutation(len(labelled["train"]))[: spec.max_rows]
+        labelled["train"] = labelled["train"].take(np.sort(drawn))
     made = cut(
         labelled["train"],
         labelled.get("validation"),

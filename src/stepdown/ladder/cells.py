@@ -15,6 +15,7 @@ from stepdown.errors import ModelError
 from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe import RungSettings
+from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs, fine_tuning_rate
 from stepdown.students import building, huggingface, saved
 from stepdown.students.model import TextModel, logits
 from stepdown.targets import targets
@@ -138,7 +139,9 @@ def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         )
         model = found.model
         context.tell(Begun(cell.id, model.description, finished_before=False))
-        schedule = train.Schedule(spec.epochs, spec.batch_size, spec.learning_rate, seed=_seed(context, cell))
+        epochs = spec.epochs or fine_tuning_epochs(len(dataset.train.texts), spec.batch_size)
+        rate = spec.learning_rate or fine_tuning_rate(model.parameters)
+        schedule = train.Schedule(epochs, spec.batch_size, rate, seed=_seed(context, cell))
         outcome = teacher.fine_tune(
             model,
             dataset.train.texts,
@@ -204,7 +207,7 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     )
     schedule = train.Schedule(
         settings.epochs,
-        settings.batch_size * settings.accumulate,
+        (settings.batch_size or batch_size_for(len(rows))) * settings.accumulate,
         settings.learning_rate,
         accumulate=settings.accumulate,
         weight_decay=settings.weight_decay,

@@ -11,6 +11,7 @@ from stepdown import assets, store, train
 from stepdown.ladder import cells
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Cell
+from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs
 from stepdown.students import huggingface, vocabulary
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
@@ -150,7 +151,7 @@ def _model(context: Context, position: int) -> tuple[TextModel, int, bool]:
             return found.model, recipe.teacher.batch_size, False
         return huggingface.load(folder, names, max_length=length).model, recipe.teacher.batch_size, True
     settings = recipe.resolved_rung(position - 1)
-    size = settings.batch_size * settings.accumulate
+    size = (settings.batch_size or batch_size_for(len(context.texts))) * settings.accumulate
     if settings.kind == "compact":
         assert settings.max_params is not None
         counts = vocabulary.count_words(context.texts[:_COUNTED])
@@ -178,8 +179,10 @@ def _cost(
     measured = len(context.dataset.selection.texts) + len(context.dataset.report.texts)
     asking = sum(paces[context.plan.cell(name).position].text for name in fresh) * len(context.texts)
     if cell.position == 0:
-        epochs = context.recipe.teacher.epochs if pace.trained else 0
         learned = labelled
+        epochs = 0
+        if pace.trained:
+            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(learned, pace.batch_size)
         measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:
         epochs = context.recipe.resolved_rung(cell.position - 1).epochs

@@ -109,6 +109,7 @@ class DataSpec(_Spec):
     )
     label_separator: str | None = _text(None, "the text between two labels of one cell")
     max_length: int = _whole(128, 4, ": longer texts are cut to so many tokens")
+    max_rows: int | None = _whole(None, 20, ", or leave it out for all")
     selection_fraction: float = _fraction(0.1)
     report_fraction: float = _fraction(0.1)
 
@@ -129,8 +130,8 @@ class TeacherSpec(_Spec):
     """`[teacher]`: the model at the top, and how it is fine-tuned when it has no head for the task."""
 
     model: Words = _words(..., "a hub id, a folder or demo:…")
-    epochs: int = _whole(3, 1)
-    learning_rate: float = _learning_rate(5e-5)
+    epochs: int | None = _whole(None, 1)
+    learning_rate: float | None = _learning_rate(None)
     batch_size: int = _whole(32, 1)
     label_map: dict[str, Word] | None = Field(
         default=None,

@@ -18,7 +18,7 @@ class Training:
     loss: Loss
     epochs: int
     learning_rate: float
-    batch_size: int
+    batch_size: int | None
     weight_decay: float
     warmup: float
     ema: float
@@ -29,7 +29,7 @@ DEFAULTS: Mapping[Kind, Training] = {
     "huggingface": Training("kl", 5, 1e-4, 32, weight_decay=0.01, warmup=0.1, ema=0.0),
     # Its layers are fine-tuned already: a gentler pass is enough.
     "teacher-layers": Training("kl", 3, 5e-5, 32, weight_decay=0.01, warmup=0.1, ema=0.0),
-    "compact": Training("mse", 10, 4e-3, 128, weight_decay=0.01, warmup=0.05, ema=0.999),
+    "compact": Training("mse", 10, 4e-3, None, weight_decay=0.01, warmup=0.05, ema=0.999),
 }
 
 
@@ -50,7 +50,7 @@ class RungSettings:
         class_weights: whether rare classes weigh more in that cross-entropy.
         epochs: passes over the transfer set.
         learning_rate: peak, after the warm-up.
-        batch_size: texts per step and device.
+        batch_size: texts per step, over all devices; None for `batch_size_for` the texts that it learns from.
         accumulate: batches per update of the weights.
         weight_decay: AdamW's, on matrices only.
         warmup: share of all updates over which the learning rate rises, 0 to 1.
@@ -69,11 +69,36 @@ class RungSettings:
     class_weights: bool
     epochs: int
     learning_rate: float
-    batch_size: int
+    batch_size: int | None
     accumulate: int
     weight_decay: float
     warmup: float
     ema: float | None
+
+
+def batch_size_for(texts: int) -> int:
+    """Texts per update of a compact student: few enough for 64 updates a pass, between 16 and 384.
+
+    The bounds are what measured well: 128 with 8,000 texts, 384 with 100,000 and more (LOG.md).
+    """
+    return min(384, max(16, texts // 64))
+
+
+def fine_tuning_rate(parameters: int) -> float:
+    """Peak learning rate for fine-tuning an encoder: the larger it is, the gentler.
+
+    The range is Devlin et al.'s (2019, "BERT", appendix A.3: 2e-5 to 5e-5 for 110M to 340M); encoders of a few layers
+    take more (Turc et al. 2019, "Well-Read Students", section 4: up to 3e-4).
+    """
+    return 1e-4 if parameters < 50_000_000 else 5e-5 if parameters < 200_000_000 else 2e-5
+
+
+def fine_tuning_epochs(texts: int, batch_size: int) -> int:
+    """Passes over the labelled texts: enough for 1,200 updates, between 3 and 12.
+
+    With few texts a fixed number of passes stops long before the head is trained; LOG.md has the case of 77 classes.
+    """
+    return min(12, max(3, round(1200 / max(1, texts / batch_size))))
 
 
 def kind_of(model: str) -> Kind:

@@ -22,6 +22,7 @@ _DATA = {
     "task": "two classes or more, one label a text",
     "label_names": "names of the labels 0, 1, …, where the data has only numbers",
     "max_length": "longer texts are cut to so many tokens",
+    "max_rows": "takes so many labelled rows of train, drawn at random, for a quick try; all if absent",
     "selection_fraction": "share of train that is cut for choosing, where no split serves",
     "report_fraction": "share of train that is cut for reporting, where no split serves",
 }
@@ -33,8 +34,8 @@ _TRANSFER = {
 }
 _TEACHER = {
     "model": "hub id · folder · demo:minilm-l6",
-    "epochs": "passes over train, when it has no head for the task and is fine-tuned first",
-    "learning_rate": "of that fine-tuning",
+    "epochs": "passes over train, when it must be fine-tuned first; if absent, by the number of texts",
+    "learning_rate": "of that fine-tuning; if absent, by the size of the model",
     "batch_size": "of that fine-tuning",
     "label_map": "its label names → the data's, where they differ",
 }
@@ -49,7 +50,7 @@ _DISTILL = {
 _TRAINING = {
     "epochs": "passes over the transfer set",
     "learning_rate": "at its peak, after the warm-up",
-    "batch_size": "texts in a batch",
+    "batch_size": "texts in a batch; if absent, by the number of texts",
     "accumulate": "batches in an update of the weights",
     "weight_decay": "AdamW's",
     "warmup": "share of the updates over which the learning rate rises",
@@ -68,8 +69,12 @@ _EXAMPLES: Mapping[str, object] = {
     "unlabeled": ["more-texts.csv"],
     "text": "text",
     "max_texts": 100_000,
+    "max_rows": 2_000,
     "label_map": {"LABEL_0": "negative", "LABEL_1": "positive"},
     "loss": "kl",
+    "epochs": 4,
+    "learning_rate": 1e-4,
+    "batch_size": 128,
 }
 
 
@@ -153,7 +158,7 @@ def _rung(max_params: int, says: str) -> list[str]:
         "[[rungs]]",
         _line("model", "compact", says),
         _line("max_params", max_params, "never exceeded, embeddings included"),
-        *(_line(key, training[key], says, off=True) for key, says in _TRAINING.items()),
+        *(_line(key, training[key] or _EXAMPLES.get(key), says, off=True) for key, says in _TRAINING.items()),
     ]
 
 

@@ -298,6 +298,14 @@ def _warnings(results: Results) -> tuple[str, ...]:
             f"{left:,} of {told:,} report texts share a run of words with texts that were learnt from: accuracy "
             "on them may flatter every model, the teacher included."
         )
+    top = results.rungs[0].metrics.get("accuracy") if results.rungs else None
+    alone = [row for row in results.rungs if row.arm == "direct"]
+    if top and alone and alone[-1].metrics["accuracy"].value > top.value:
+        found.append(
+            f"From the labels alone the student reaches {percent(alone[-1].metrics['accuracy'].value)}, its teacher "
+            f"{percent(top.value)}: such a teacher has little to teach. Take a better one, or fine-tune it longer "
+            "(teacher.epochs, teacher.learning_rate)."
+        )
     coincide = results.coincide
     for kept in sorted(set(coincide.values())):
         arms = " and ".join(arm for arm, other in coincide.items() if other == kept)

@@ -98,7 +98,13 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
         max_length = min(max_length, positions - offset)
     names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
     model = TextModel(
-        HuggingFaceNetwork(classifier), tokenizer, names, max_length, "huggingface", describe(classifier)
+        HuggingFaceNetwork(classifier),
+        tokenizer,
+        names,
+        max_length,
+        "huggingface",
+        describe(classifier),
+        frozenset(f"classifier.{key}" for key in missing),
     )
     notes = []
     if unexpected:

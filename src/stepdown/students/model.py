@@ -27,6 +27,7 @@ class TextModel:
         max_length: most ids of a text; what is beyond is cut.
         kind: how it is saved and exported.
         description: what it is, in a few words for people.
+        fresh: names of parameters that start at random beside pretrained ones, such as a new head; none once trained.
     """
 
     network: nn.Module
@@ -35,6 +36,7 @@ class TextModel:
     max_length: int
     kind: Kind
     description: str
+    fresh: frozenset[str] = frozenset()
 
     @property
     def parameters(self) -> int:
