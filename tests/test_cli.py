@@ -89,3 +89,41 @@ def test_mistakes_are_told_in_words_with_exit_code_2(
     assert says in found.stderr
     assert "Traceback" not in found.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line_and_soon(
+    toy_recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    for key in ("data.source=someone/some-data", "teacher.model=someone/some-model"):
+        found = stepdown("check", toy_recipe(), "--set", key, cwd=tmp_path)
+        assert found.returncode == 1, found.stderr
+        assert found.stderr.startswith("stepdown: someone/some-")
+        assert found.stderr.count("\n") == 1, "no chatter of the client"
+
+
+def test_a_disk_that_fails_leaves_no_half_cell(toy_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    """A limit on the size of files stands for a disk that fills up while a model is written."""
+    resource = pytest.importorskip("resource", reason="limits on files are a matter of Unix")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+
+    command = [sys.executable, "-m", "stepdown", "run", str(toy_recipe()), "--out", "run"]
+    found = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=os.environ, preexec_fn=limit
+    )
+    assert found.returncode == 1, found.stderr
+    assert "could not be written: it is larger than the system allows" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert list((tmp_path / "run" / "cells").iterdir()) == []
+    # With room again it takes up where it stopped.
+    assert stepdown("run", toy_recipe(), "--out", "run", cwd=tmp_path).returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_is_told(toy_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where the run's folder should be")
+    found = stepdown("run", toy_recipe(), "--out", "taken/run", cwd=tmp_path)
+    assert found.returncode == 1, found.stderr
+    assert "a file is where a folder should be" in found.stderr

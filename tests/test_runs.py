@@ -83,6 +83,10 @@ def test_a_second_run_does_nothing_and_a_changed_one_only_what_changed(
     assert runs.finished(runs.open_run(recipe.load(toy_recipe()), tmp_path / "run")) is not None
     _, worked = run(toy_recipe(), tmp_path / "run", "rungs.1.epochs=1")
     assert sorted(worked) == [f"rung2-{arm}-seed0" for arm in ("chain", "dense", "direct", "one-hop")]
+    (tmp_path / "more.csv").write_text("review\na fresh text with good words\n", encoding="utf-8")
+    _, worked = run(toy_recipe(), tmp_path / "run", f"transfer.unlabeled={tmp_path / 'more.csv'}")
+    assert "teacher" not in worked, "texts without labels are nothing to the teacher"
+    assert "rung1-seed0" in worked
 
 
 def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:

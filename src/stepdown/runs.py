@@ -15,7 +15,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from stepdown import assets, data, export, recipe, report, store, train, transfer
 from stepdown.errors import InputError
 from stepdown.ladder import cells, outcome
-from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
+from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key, transfer_key
 from stepdown.ladder.plan import Cell, plan
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
@@ -59,7 +59,8 @@ def open_run(
         gathered.texts,
         gathered.labels,
         gathered.facts,
-        data_key(dataset, gathered.texts, gathered.labels),
+        data_key(dataset),
+        transfer_key(gathered.texts, gathered.labels),
         accelerator,
         fast_precision(accelerator.device),
     )

@@ -220,7 +220,8 @@ def _left(facts: Facts) -> list[str]:
             f"{facts.unlabeled:,} {_rows(facts.unlabeled)} of train have no label: text for the teacher to label"
         )
     if facts.shortened:
-        lines.append(f"{facts.shortened:,} very long texts, of which only the beginning is kept")
+        texts = "text" if facts.shortened == 1 else "texts"
+        lines.append(f"{facts.shortened:,} very long {texts}, of which only the beginning is kept")
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from stepdown.data.table import BLOCK, Block, Table
@@ -34,7 +35,8 @@ def open_hub(source: str) -> dict[str, Table]:
         # Nothing but the download is asked of the hub: no usage data, no ping that counts downloads.
         huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
         datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
-        loaded = datasets.load_dataset(parts["id"], parts["config"])
+        with _offline_if_unreachable():
+            loaded = datasets.load_dataset(parts["id"], parts["config"])
     except Exception as error:  # the client raises whatever its transport, parsers and file system raise
         raise _said_plainly(source, parts["id"], parts["config"], error) from error
     tables = tables_of(loaded, source.split("#")[0])
@@ -43,6 +45,28 @@ def open_hub(source: str) -> dict[str, Table]:
     if parts["split"] not in tables:
         raise DataError(f"{source}: no split {parts['split']!r}. Its splits are: {', '.join(tables)}.")
     return {parts["split"]: tables[parts["split"]]}
+
+
+_PATIENCE = 10.0  # seconds that the hub may take to say that it is there
+
+
+@contextmanager
+def _offline_if_unreachable() -> Iterator[None]:
+    """Without a network the client retries for half a minute before it looks into its cache: it need not."""
+    import datasets
+    import huggingface_hub.constants as hub
+    from huggingface_hub.utils import get_session
+
+    was = hub.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    try:
+        if not was[0]:
+            get_session().head(hub.ENDPOINT, timeout=_PATIENCE)
+    except Exception:  # whatever the transport raises: nobody answers
+        hub.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        hub.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = was
 
 
 def tables_of(loaded: Mapping[str, Any], name: str) -> dict[str, Table]:

@@ -90,11 +90,11 @@ def key(context: Context, cell: Cell) -> str:
     """Digest of everything that a cell is made from; its teachers must be finished."""
     recipe = context.recipe
     if cell.position == 0:
-        about = repr(recipe.teacher), _folder_digest(assets.model(recipe.teacher.model[0]))
+        about: tuple[str, ...] = repr(recipe.teacher), _folder_digest(assets.model(recipe.teacher.model[0]))
     else:
         settings = recipe.resolved_rung(cell.position - 1)
         source = _folder_digest(assets.model(settings.model)) if settings.kind == "huggingface" else ""
-        about = repr(settings), source
+        about = repr(settings), source, context.transfer_key
     above = [
         context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests
     ]
@@ -249,7 +249,7 @@ def _prepared(context: Context, position: int, settings: RungSettings) -> buildi
     assert settings.max_params is not None
     folder = context.out / "prepared" / f"rung{position}"
     key = store.digest(
-        context.manifests[TEACHER]["key"], context.data_key, str(settings.max_params), __version__
+        context.manifests[TEACHER]["key"], context.transfer_key, str(settings.max_params), __version__
     )
     # The other processes of the run wait until the main one has it on disk.
     with context.accelerator.main_process_first():

@@ -72,7 +72,8 @@ class Context:
         texts: the transfer set: labelled train texts first, then texts without labels.
         labels: int64, of each text; −1 where there is none.
         transfer_facts: what the transfer set is made of.
-        data_key: digest of all texts, labels and splits.
+        data_key: digest of the labelled texts of all splits.
+        transfer_key: digest of the transfer set.
         trained: models of finished cells that are still needed, by cell id.
         manifests: of finished cells, by cell id.
         tell: is called with everything that happens.
@@ -86,6 +87,7 @@ class Context:
     labels: np.ndarray
     transfer_facts: TransferFacts
     data_key: str
+    transfer_key: str
     accelerator: Accelerator
     precision: torch.dtype
     tell: Callable[[Happening], None] = lambda happening: None
@@ -101,14 +103,19 @@ class Context:
         return self.precision if model.kind == "huggingface" else torch.float32
 
 
-def data_key(dataset: Dataset, texts: list[str], labels: np.ndarray) -> str:
-    """Digest of everything that the cells of a run learn from and are measured on."""
+def data_key(dataset: Dataset) -> str:
+    """Digest of the labelled texts: what a teacher is fine-tuned on, and what every cell is measured on."""
     return store.digest(
         *dataset.task.label_names,
-        *texts,
-        labels,
+        *dataset.train.texts,
+        dataset.train.labels,
         *dataset.selection.texts,
         dataset.selection.labels,
         *dataset.report.texts,
         dataset.report.labels,
     )
+
+
+def transfer_key(texts: list[str], labels: np.ndarray) -> str:
+    """Digest of the transfer set, on which every rung depends, if only for its words."""
+    return store.digest(*texts, labels)
