@@ -313,7 +313,6 @@ def test_a_rung_that_overrides_weights_can_learn_from_the_labels_alone() -> None
         ({"data": {"label_separator": ";"}}, "data.label_separator: it makes several labels of one cell;"),
         ({"data": {"task": "multi-label"}}, 'data.task: found "multi-label"; this version does single-label'),
         ({"data": {"task": "regresion"}}, 'data.task: found "regresion"; this version does single-label'),
-        ({"transfer": {"views": 2}}, "transfer.views: found 2; this version makes no augmented views"),
         ({"transfer": {"text": ["a", "b"]}}, "transfer.text: several columns make a pair of texts; this"),
         ({"teacher": {"model": ["user/a", "user/b"]}}, "teacher.model: found 2 models; this version learns"),
         ({"teacher": {"model": "labels:p"}}, "teacher.model: ready soft labels (labels:…) are not read by"),
@@ -896,7 +895,7 @@ def test_the_template_explains_every_key_that_works() -> None:
         for key, says in re.findall(r"^(?:# )?(\w+) = .*?(?: # (.+))?$", body, flags=re.M)
         if says or key == "arms"  # the arms are explained in the lines above them
     }
-    left_out = {("data", "label_separator"), ("transfer", "views"), ("rungs", "max_bytes")}
+    left_out = {("data", "label_separator"), ("rungs", "max_bytes")}
     inherited = {("rungs", key) for key in TABLES["distill"].model_fields}
     assert explained == set(every_key) - left_out - inherited
 
@@ -907,7 +906,7 @@ def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     examples += "|epochs = 4|learning_rate = 1e-4|batch_size = 128"  # these go by the data or the model
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
-    assert changed.pop("transfer") == {"split_sentences": False}
+    assert changed.pop("transfer") == {"split_sentences": False, "views": 0}
     assert changed != tomllib.loads(text)
     assert parse(changed) == parse(tomllib.loads(text))
 

@@ -13,7 +13,7 @@ from stepdown.data import Dataset
 from stepdown.data.groups import overlap
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec, TransferSpec
-from stepdown.transfer import build, sentences
+from stepdown.transfer import build, sentences, views
 
 WORDS = [f"w{index}" for index in range(5000)]
 
@@ -167,3 +167,40 @@ def test_sentences(text: str, expected: list[str]) -> None:
 def test_sentences_take_time_in_proportion_to_the_text() -> None:
     assert list(sentences("<" * 50_000)) == ["<" * 50_000]
     assert len(list(sentences("... " * 20_000 + "A"))) <= 20_001
+
+
+# --- views --------------------------------------------------------------------------------------------------------
+
+
+def test_views_are_parts_and_mixtures_of_the_texts() -> None:
+    texts = ["one two three four five six", "seven eight nine ten", "short one"]
+    made = views(texts, 8, seed=0)
+    assert len(made) == 16, "texts of two words have no part"
+    assert made == views(texts, 8, seed=0)
+    assert made != views(texts, 8, seed=1)
+    words = set(" ".join(texts).split())
+    assert all(set(view.split()) <= words for view in made)
+    # In turn: a part, words left out, words replaced, two parts joined.
+    assert all(view in texts[0] for view in made[0:8:4])
+    left = iter(texts[0].split())
+    assert all(word in left for word in made[1].split()), "in their order"
+    assert len(made[2].split()) == 6
+    assert len(made[3].split()) >= 6
+
+
+def test_views_are_cleaned_of_held_out_texts_and_counted(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"alpha{i} beta{i} gamma{i} delta{i} {'good' if i % 2 else 'bad'}", "label": i % 2}
+        for i in range(200)
+    ]
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    dataset = data.load(DataSpec(source=str(path), text=("text",), label=("label",)), 0)
+    made = build(dataset, TransferSpec(views=4))
+    (source,) = made.facts.sources
+    assert source.source == "views of train"
+    assert source.texts == 4 * len(dataset.train)
+    assert len(made.texts) == len(dataset.train) + source.kept
+    assert (made.labels[len(dataset.train) :] == -1).all()
+    held_out = [*dataset.selection.texts, *dataset.report.texts]
+    assert not set(made.texts) & set(held_out)

@@ -55,7 +55,7 @@ def _offline_if_unreachable() -> Iterator[None]:
     """Without a network the client retries for half a minute before it looks into its cache: it need not."""
     import datasets
     import huggingface_hub.constants as hub
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import get_session
 
     was = hub.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
     try:

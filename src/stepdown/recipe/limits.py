@@ -1,7 +1,7 @@
 """What recipes can say and this version does not carry out. Each is refused in one sentence, never ignored.
 
 Left out so far: tasks of other kinds (several labels a text, a number, a pair of texts), several teachers or
-ready soft labels, augmented views, the `bag` family, and budgets in bytes. The schema has their keys, because
+ready soft labels, the `bag` family, and budgets in bytes. The schema has their keys, because
 recipes outlive versions.
 """
 
@@ -64,11 +64,6 @@ def _transfer(transfer: Mapping[str, object]) -> Iterator[Fault]:
     if len(words(transfer.get("text"))) > 1:
         yield Fault(
             ("transfer", "text"), "several columns make a pair of texts; this version classifies one text"
-        )
-    views = transfer.get("views")
-    if isinstance(views, int) and views > 0:
-        yield Fault(
-            ("transfer", "views"), f"found {found(views)}; this version makes no augmented views, expected 0"
         )
 
 

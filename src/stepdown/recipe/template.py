@@ -31,6 +31,7 @@ _TRANSFER = {
     "text": "column of the text",
     "split_sentences": "true labels sentence by sentence",
     "max_texts": "takes so many of them; all if absent",
+    "views": "texts made of each labelled one (parts, mixtures), where there is no other text",
 }
 _TEACHER = {
     "model": "hub id · folder · demo:minilm-l6",

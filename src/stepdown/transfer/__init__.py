@@ -1,0 +1,21 @@
+"""The transfer set: every text that teachers label and students learn from.
+
+It is made of the labelled texts of train, views of them (parts and mixtures) if the recipe asks for any, the rows of
+train without a label, and the texts that the recipe names, whole or cut into sentences; without repeats, and without
+any text that overlaps a selection or report text (by the rules of `data.groups`). Old collections contain other
+people's test sets, so this is never optional, and the counts are part of the facts.
+
+The labelled texts of train are what `data.split` left of them: none equals a held-out text. What else they share with
+splits that came with the data stays, and is counted: the arm that learns from labels alone reads them too, and a
+comparison of arms that read different train texts would not be one.
+
+Sources are streamed, and only what is kept stays in memory.
+"""
+
+from stepdown.transfer.build import Transfer, build
+from stepdown.transfer.facts import SourceFacts, TransferFacts
+from stepdown.transfer.sentences import sentences
+from stepdown.transfer.sieve import Sieve
+from stepdown.transfer.views import views
+
+__all__ = ["Sieve", "SourceFacts", "Transfer", "TransferFacts", "build", "sentences", "views"]

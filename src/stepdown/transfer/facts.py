@@ -1,0 +1,72 @@
+"""What a transfer set is made of, in counts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What became of the texts of one source.
+
+    Attributes:
+        source: as the recipe names it.
+        texts: that it holds, blank ones left out.
+        sentences: that they were cut into; 0 if they were not.
+        length: left out for their length, where sentences are cut.
+        repeated: equal, after normalisation, to a text that was there before.
+        overlapping: share words with a selection or report text.
+        not_drawn: left out at random, to keep to `max_texts`.
+        kept: in the transfer set.
+    """
+
+    source: str
+    texts: int
+    sentences: int
+    length: int
+    repeated: int
+    overlapping: int
+    not_drawn: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class TransferFacts:
+    """What the transfer set is made of.
+
+    Attributes:
+        labelled: texts of train.
+        overlapping: labelled texts of train that share words with a selection or report text.
+        sources: the other texts.
+    """
+
+    labelled: int
+    overlapping: int
+    sources: tuple[SourceFacts, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain dicts and lists that JSON can hold."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """For a person at a terminal."""
+        lines = [f"Transfer set: {self.labelled + sum(source.kept for source in self.sources):,} texts"]
+        some = f", of which {self.overlapping:,} overlap held-out texts" if self.overlapping else ""
+        lines.append(f"  - {self.labelled:,} labelled texts of train{some}")
+        return "\n".join([*lines, *(f"  - {_line(source)}" for source in self.sources)])
+
+
+def _line(source: SourceFacts) -> str:
+    what = (
+        f"sentences of {source.source}, which has {source.sentences:,} in" if source.sentences else "of the"
+    )
+    where = "" if source.sentences else f" of {source.source}"
+    reasons = {
+        "of other lengths": source.length,
+        "repeated": source.repeated,
+        "that overlap held-out texts": source.overlapping,
+        "not drawn": source.not_drawn,
+    }
+    out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
+    return f"{source.kept:,} {what} {source.texts:,} texts{where}{'; without ' if out else ''}{out}"
