@@ -11,7 +11,7 @@ from scipy import stats
 
 from stepdown import evaluate, losses
 from stepdown.errors import CheckError
-from stepdown.evaluate import chance, chance_test, measure, median, near_chance, proportion
+from stepdown.evaluate import chance, chance_test, measure, median, proportion
 
 
 def sample(n: int, classes: int, skill: float = 1.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -225,13 +225,13 @@ def test_the_median_of_nothing_is_refused() -> None:
 
 
 def test_a_trained_teacher_is_not_near_chance() -> None:
-    assert not near_chance(*sample(200, 2))
-    assert not near_chance(*sample(300, 77, skill=3.0))
+    assert not chance_test(*sample(200, 2)).near
+    assert not chance_test(*sample(300, 77, skill=3.0)).near
 
 
 @pytest.mark.parametrize("skill", [0.0, -1.5])
 def test_a_teacher_that_guesses_or_has_its_labels_swapped_is_near_chance(skill: float) -> None:
-    assert near_chance(*sample(2000, 2, skill))
+    assert chance_test(*sample(2000, 2, skill)).near
 
 
 def test_always_saying_the_same_is_near_chance_however_often_it_is_right() -> None:
@@ -268,4 +268,14 @@ def test_chance_is_what_dealing_the_predictions_at_random_gives() -> None:
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_texts_to_tell_are_near_chance(n: int) -> None:
-    assert near_chance(saying(*[1] * n).reshape(n, 2), np.ones(n, np.int64))
+    assert chance_test(saying(*[1] * n).reshape(n, 2), np.ones(n, np.int64)).near
+
+
+def test_a_sound_model_on_few_texts_gets_the_benefit_of_the_doubt() -> None:
+    labels = np.array([0, 1] * 5)
+    said = labels.copy()
+    said[:2] = 1 - said[:2]
+    found = chance_test(saying(*said), labels)
+    assert found.accuracy == 0.8
+    assert not found.near
+    assert found.unsure

@@ -177,6 +177,63 @@ def test_the_results_tell_of_the_transfer_texts(toy_recipe: Recipes, tmp_path: P
     )
 
 
+def test_results_of_another_recipe_do_not_outlive_a_new_one(toy_recipe: Recipes, tmp_path: Path) -> None:
+    run(toy_recipe(arms='["one-hop"]'), tmp_path / "run")
+
+    def stop(happening: Happening) -> None:
+        if isinstance(happening, Ended):
+            raise KeyboardInterrupt
+
+    context = runs.open_run(recipe.load(toy_recipe(arms='["chain"]')), tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        runs.work_through(context, stop)
+    assert invoke("report", tmp_path / "run").exit_code != 0
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_what_a_bundle_says_of_itself_names_no_folder_of_the_users(
+    toy_recipe: Recipes, tmp_path: Path
+) -> None:
+    run(toy_recipe(arms='["one-hop"]'), tmp_path / "run")
+    bundle = tmp_path / "run" / "bundle"
+    about = store.read_json(bundle / "bundle.json")
+    assert {source["name"] for source in about["sources"]} == {"reviews.csv", "toy-teacher"}
+    assert str(tmp_path) not in (bundle / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_run_that_was_moved_is_shown_where_it_is(toy_recipe: Recipes, tmp_path: Path) -> None:
+    run(toy_recipe(arms='["one-hop"]'), tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    shown = invoke("report", tmp_path / "moved")
+    assert f"Bundle: {tmp_path / 'moved' / 'bundle'}" in shown.output
+
+
+def test_rungs_that_no_arm_asks_for_are_told(toy_recipe: Recipes, tmp_path: Path) -> None:
+    shown = invoke("run", toy_recipe(arms='["one-hop"]'), "--out", tmp_path / "run", "--dry-run")
+    assert "rungs that no arm asks for, not trained (add chain or dense to compare.arms): 1" in shown.output
+    run(toy_recipe(arms='["one-hop"]'), tmp_path / "run")
+    assert "No arm asks for rung 1: not trained." in " ".join(
+        invoke("report", tmp_path / "run").output.split()
+    )
+
+
+def test_a_full_memory_is_told_and_other_errors_of_torch_are_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stepdown import cli as commands
+
+    def fails(error: Exception) -> None:
+        monkeypatch.setattr(commands.cli, "main", lambda **_: (_ for _ in ()).throw(error))
+        commands.main()
+
+    with pytest.raises(SystemExit) as caught:
+        fails(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
+    assert caught.value.code == 1
+    assert "the memory of this machine is full" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        fails(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
 def test_a_mistake_is_told_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text('nme = "x"\n[teacher]\n', encoding="utf-8")
     command = [sys.executable, "-m", "stepdown", "run", str(tmp_path / "wrong.toml")]

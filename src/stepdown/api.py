@@ -59,7 +59,7 @@ def run(recipe: Recipe | Mapping[str, Any] | str | Path, out: str | Path | None 
 
 def distill(
     texts: Sequence[str],
-    labels: Sequence[str | int],
+    labels: Sequence[str | int | None],
     *,
     teacher: str | Path = "demo:minilm-l6",
     student: int | str = 250_000,
@@ -71,7 +71,7 @@ def distill(
 
     Args:
         texts: n texts.
-        labels: n labels, as they are to be predicted.
+        labels: n labels, as they are to be predicted; None for a text that has none.
         teacher: hub id, folder or built-in; fine-tuned first when it has no head for the labels.
         student: most parameters of a compact student, or a hub id, a folder or `teacher:N`.
         unlabeled: more texts of the same kind for the teacher to label.
@@ -89,18 +89,22 @@ def distill(
             f"There are {len(texts):,} texts and {len(labels):,} labels; expected a label for each text"
         )
     rows: list[tuple[str, str | None]] = [
-        (text, str(label)) for text, label in zip(texts, labels, strict=True)
+        (text, None if label is None else str(label)) for text, label in zip(texts, labels, strict=True)
     ]
     rows += [(text, None) for text in unlabeled]
-    data = Path(out) / "data.jsonl"
-    lines = (json.dumps({"text": text, "label": label}, ensure_ascii=False) for text, label in rows)
-    store.write_text(data, "".join(line + "\n" for line in lines))
+    lines = [json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n" for text, label in rows]
+    content = "".join(lines)
+    # Named by its content, so that a second call never changes what a run is reading.
+    data = Path(out) / "data" / f"{store.digest(content)[:16]}.jsonl"
     rung = {"model": "compact", "max_params": student} if isinstance(student, int) else {"model": student}
     described = {
-        "name": Path(out).name,
+        "name": recipes.run_name(Path(out).resolve().name),
         "data": {"source": str(data.resolve()), "text": "text", "label": "label"},
         "teacher": {"model": str(teacher)},
         "rungs": [rung],
         "compare": {"arms": ["one-hop"], "seeds": seeds},
     }
-    return run(described, out)
+    chosen = recipes.parse(described)
+    if not data.exists():
+        store.write_text(data, content)
+    return run(chosen, out)

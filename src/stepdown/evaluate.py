@@ -38,6 +38,7 @@ RESAMPLES = 2000
 """Bootstrap resamples (fewer above 20,000 texts, where 500 do)."""
 
 MIN_KAPPA = 0.1
+_DOUBTFUL = 0.25
 """A teacher whose chance-corrected accuracy is below this is near chance even where it is significant."""
 
 
@@ -159,18 +160,22 @@ class ChanceTest:
 
     @property
     def near(self) -> bool:
-        """True if the model is not shown to be above chance (p > 5%), or is above it by next to nothing."""
-        return self.p > 1 - LEVEL or self.kappa < MIN_KAPPA
+        """True if the model is above chance by next to nothing, or may well not be above it at all.
+
+        A few texts prove little: half of the random dealings do as well as a model of which nothing is known, so up
+        to p = 0.25 the benefit of the doubt goes to the model. `unsure` tells of it.
+        """
+        return self.kappa < MIN_KAPPA or self.p > _DOUBTFUL
+
+    @property
+    def unsure(self) -> bool:
+        """True if the texts are too few to show at 5% that the model is above chance."""
+        return self.p > 1 - LEVEL
 
 
 def chance(labels: Ints) -> float:
     """Share of the most frequent label: the accuracy that needs no model. 0 for no labels."""
     return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
-
-
-def near_chance(logits: NDArray[np.float32], labels: Ints) -> bool:
-    """Whether a model is near chance; `chance_test` has the numbers behind it."""
-    return chance_test(logits, labels).near
 
 
 def chance_test(logits: NDArray[np.float32], labels: Ints) -> ChanceTest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -47,8 +48,7 @@ def open_run(
                 assets.data(name, partial(fetching, name))
     dataset = data.load(chosen.data, chosen.seed)
     with accelerator.main_process_first():
-        for name in _models(chosen):
-            assets.model(name, progress=partial(fetching, name))
+        models = {name: assets.model(name, progress=partial(fetching, name)) for name in _models(chosen)}
     gathered = transfer.build(dataset, chosen.transfer, chosen.seed)
     layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds)
     return Context(
@@ -59,6 +59,7 @@ def open_run(
         gathered.texts,
         gathered.labels,
         gathered.facts,
+        models,
         data_key(dataset),
         transfer_key(gathered.texts, gathered.labels),
         accelerator,
@@ -84,7 +85,7 @@ def check_teacher(context: Context) -> list[str]:
         ModelError: it has a head, but for other labels, or one that is no better than chance.
     """
     name = context.recipe.teacher.model[0]
-    found = huggingface.load(assets.model(name), max_length=context.recipe.data.max_length)
+    found = huggingface.load(context.models[name], max_length=context.recipe.data.max_length)
     lines = [_lengths(context, found.model)]
     if not found.has_head:
         says = "has no head for this task and will be fine-tuned first"
@@ -130,8 +131,10 @@ def work_through(
         everyone.wait_for_everyone()
         return dict(store.read_json(out / "results.json"))
     with store.lock(out / ".lock", f"another run works in {out}", wait=False):
-        store.sweep(out)
+        _tidy(out)
         store.write_text(out / "recipe.toml", recipe.dump(context.recipe))
+        # For packing any cell later, when the data may be gone.
+        store.write_json(out / _CHECK_TEXTS, context.dataset.report.texts[:_CHECKED])
         with store.append(out / "log.jsonl") as log:
             context.tell = partial(_tell, tell, log)
             _work(context)
@@ -144,6 +147,22 @@ def work_through(
         everyone.wait_for_everyone()
         # As JSON has it, so that a finished run answers with the same when it is asked again.
         return dict(store.read_json(out / "results.json"))
+
+
+_CHECK_TEXTS = "check-texts.json"
+_CHECKED = 2000
+
+
+def _tidy(out: Path) -> None:
+    """Take away what an earlier sitting left: half-written files, and results that may be of another recipe."""
+    store.sweep(out)
+    with store.disk_errors(out):
+        for leftover in out.glob(
+            ".bundle.*.tmp"
+        ):  # of a kill while the bundle was packed; nobody else works here
+            shutil.rmtree(leftover, ignore_errors=True)
+        for name in ("results.json", "report.html"):
+            (out / name).unlink(missing_ok=True)
 
 
 def _work(context: Context) -> None:
@@ -177,9 +196,9 @@ def _finished(context: Context) -> dict[str, Any] | None:
         context.manifests[cell.id] = manifest
     path = context.out / "results.json"
     found = store.read_json(path) if path.exists() else None
-    return (
-        found if found and found.get("key") == _key(context) and (context.out / "bundle").exists() else None
-    )
+    if not found or found.get("key") != _key(context) or not (context.out / "bundle").exists():
+        return None
+    return {**found, "bundle": str(context.out / "bundle")}
 
 
 def _key(context: Context) -> str:
@@ -188,14 +207,12 @@ def _key(context: Context) -> str:
 
 
 def _pack(context: Context, chosen: Cell, found: dict[str, Any]) -> None:
-    spec = context.recipe
-    sources = _sources(spec)
     export.export(
         cells.model_of(context, chosen.id),
         context.out / "bundle",
-        check_texts=context.dataset.report.texts[:2000],
+        check_texts=context.dataset.report.texts[:_CHECKED],
         calibration=Calibration(),
-        sources=sources,
+        sources=_sources(context.recipe),
         card=report.card(found),
     )
 
@@ -234,18 +251,30 @@ def export_cell(run: Path, cell: str | None, target: Path | None) -> Path:
     spec = recipe.load(str(run / "recipe.toml"))
     target = target or Path(f"{name}.stepdown")
     told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
-    sources = _sources(spec)
     export.export(
         saved.load(run / "cells" / name, max_length=spec.data.max_length),
         target,
-        check_texts=[],
+        check_texts=store.read_json(run / _CHECK_TEXTS),
         calibration=Calibration(),
-        sources=sources,
+        sources=_sources(spec),
         card=report.card(told),
     )
     return target
 
 
 def _sources(spec: Recipe) -> list[Source]:
-    teachers = [Source(name, "teacher") for name in spec.teacher.model]
-    return [*teachers, Source(spec.data.source or str(spec.data.train), "data")]
+    """What a student was made from. Of a path only its last part: a bundle leaves the machine."""
+    unlabeled = spec.transfer.unlabeled if spec.transfer else ()
+    named = [
+        *((name, "teacher") for name in spec.teacher.model),
+        *((name, "rung") for name in _models(spec)[len(spec.teacher.model) :]),
+        (spec.data.source or str(spec.data.train), "data"),
+        *((name, "transfer text") for name in unlabeled),
+    ]
+    return [_source(name, role) for name, role in named]
+
+
+def _source(name: str, role: str) -> Source:
+    if assets.is_builtin(name):
+        return Source(name, role, assets.BUILTINS[name].licence)
+    return Source(Path(name).name if Path(name).exists() else name, role)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -75,6 +76,16 @@ def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping
     stands_for = {ours: position[theirs] for theirs, ours in label_map.items() if theirs in position}
     unknown = [theirs for theirs in label_map if theirs not in position]
     lacking = [name for name in label_names if name not in stands_for]
+    twice = [ours for ours, count in Counter(label_map.values()).items() if count > 1]
+    strange = [ours for ours in label_map.values() if ours not in label_names]
+    if twice or strange:
+        what = f"gives several of the teacher's labels to {', '.join(twice)}" if twice else ""
+        what += " and " if twice and strange else ""
+        what += f"names labels that the data lacks: {', '.join(strange)}" if strange else ""
+        raise ModelError(
+            f"teacher.label_map {what}. Expected one of the teacher's labels for each of the data's: "
+            f"{', '.join(label_names)}."
+        )
     if unknown or lacking:
         what = f"names labels that the teacher lacks: {', '.join(unknown)}" if unknown else ""
         what += " and " if unknown and lacking else ""

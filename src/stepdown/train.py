@@ -182,6 +182,8 @@ def fit(
                 network.train()
                 if average is not None:
                     average.swap()
+    if accelerator.num_processes > 1:
+        accelerator.free_memory()  # it would keep every model that it ever prepared
 
 
 def _forward(

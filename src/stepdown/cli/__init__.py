@@ -7,6 +7,7 @@ without what the others need.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 
@@ -26,6 +27,11 @@ _COMMANDS = {
     "export": "Pack a model of a run as a bundle.",
     "predict": "Classify texts with a bundle.",
 }
+
+
+_OUT_OF_MEMORY = re.compile(
+    r"OutOfMemory|out of memory|can't allocate memory|not enough memory", re.IGNORECASE
+)
 
 
 class _Commands(click.Group):
@@ -79,10 +85,12 @@ def main() -> None:
         # The reader has what it wanted; without this the interpreter would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except MemoryError:
-        click.echo(
-            "stepdown: the memory of this machine is full. Try fewer texts or a smaller batch_size.", err=True
-        )
+    except (MemoryError, RuntimeError) as error:
+        # torch tells of a full memory by a RuntimeError of its own.
+        if isinstance(error, RuntimeError) and not _OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):
+            raise
+        message = "the memory of this machine is full. Try a smaller batch_size (and more accumulate), or fewer texts."
+        click.echo(f"stepdown: {message}", err=True)
         code = 1
     except OSError as error:
         click.echo(f"stepdown: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)

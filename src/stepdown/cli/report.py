@@ -29,4 +29,6 @@ def report(run: Path, form: str, as_json: bool) -> None:
         ) from None
     except ValueError as error:
         raise InputError(f"{path} is not the JSON of a run's results: {error}") from error
+    if run.is_dir() and (run / "bundle").is_dir():
+        results["bundle"] = str(run / "bundle")  # where it is now, seen from here
     click.echo(reports.FORMATS["json" if as_json else form](results))

@@ -68,6 +68,9 @@ def plan_text(context: Context, found: dict[str, Estimate]) -> str:
         for name, e in found.items()
     ]
     seconds, size = _sums(found)
+    if context.plan.idle:
+        idle = ", ".join(map(str, context.plan.idle))
+        lines.append(f"rungs that no arm asks for, not trained (add chain or dense to compare.arms): {idle}")
     lines.append(
         f"{len(found)} cells, about {duration(seconds)} and {size / 1e6:,.0f} MB to come in {context.out}"
     )

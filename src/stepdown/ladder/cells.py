@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stepdown import __version__, assets, evaluate, store, teacher, train
+from stepdown import __version__, evaluate, store, teacher, train
 from stepdown.errors import ModelError
 from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
 from stepdown.ladder.plan import TEACHER, Cell
@@ -33,6 +33,8 @@ def work(context: Context, cell: Cell) -> None:
     one measures and writes.
     """
     folder, made_from = context.folder(cell), key(context, cell)
+    # All processes look before any of them works.
+    context.accelerator.wait_for_everyone()
     manifest = store.finished(folder, made_from)
     if manifest is not None:
         context.manifests[cell.id] = manifest
@@ -43,20 +45,19 @@ def work(context: Context, cell: Cell) -> None:
         model, facts = _teacher(context, cell)
     else:
         model, facts = _rung(context, cell)
-    spent = time.perf_counter() - started
-    spent_processor = time.process_time() - processor
     if context.accelerator.is_main_process:
         with store.write_folder(folder) as unfinished:
             saved.save(model, unfinished)
             size = saved.size(unfinished)
             measured = _measure(context, cell, model, unfinished)
+            spent = time.perf_counter() - started
             manifest = {
                 "key": made_from,
                 "model": model.description,
                 "parameters": model.parameters,
                 "bytes": size,
                 "seconds": spent,
-                "processor_seconds": spent_processor,
+                "processor_seconds": time.process_time() - processor,
                 **measured,
                 **facts,
             }
@@ -64,13 +65,21 @@ def work(context: Context, cell: Cell) -> None:
     context.accelerator.wait_for_everyone()
     context.manifests[cell.id] = store.read_json(folder / store.MANIFEST)
     context.trained[cell.id] = model
-    context.tell(Ended(cell.id, spent, context.manifests[cell.id]["metrics"]["accuracy"]["value"]))
+    context.tell(
+        Ended(
+            cell.id,
+            context.manifests[cell.id]["seconds"],
+            context.manifests[cell.id]["metrics"]["accuracy"]["value"],
+        )
+    )
 
 
 def model_of(context: Context, cell_id: str) -> TextModel:
     """The model of a finished cell, from memory or from its folder."""
     if cell_id not in context.trained:
         found = saved.load(context.out / "cells" / cell_id, max_length=context.recipe.data.max_length)
+        # Where training left it: a resumed run computes on the same device as an undisturbed one.
+        found.network.to(context.accelerator.device)
         context.trained[cell_id] = found
     return context.trained[cell_id]
 
@@ -90,10 +99,10 @@ def key(context: Context, cell: Cell) -> str:
     """Digest of everything that a cell is made from; its teachers must be finished."""
     recipe = context.recipe
     if cell.position == 0:
-        about: tuple[str, ...] = repr(recipe.teacher), _folder_digest(assets.model(recipe.teacher.model[0]))
+        about: tuple[str, ...] = repr(recipe.teacher), _folder_digest(context.models[recipe.teacher.model[0]])
     else:
         settings = recipe.resolved_rung(cell.position - 1)
-        source = _folder_digest(assets.model(settings.model)) if settings.kind == "huggingface" else ""
+        source = _folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
         about = repr(settings), source, context.transfer_key
     above = [
         context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests
@@ -123,7 +132,7 @@ def _seed(context: Context, cell: Cell) -> int:
 
 def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     spec, dataset = context.recipe.teacher, context.dataset
-    folder = assets.model(spec.model[0])
+    folder = context.models[spec.model[0]]
     found = huggingface.load(folder, max_length=context.recipe.data.max_length)
     held_out = dataset.selection
     if found.has_head:
@@ -175,12 +184,14 @@ def aligned_teacher(context: Context, found: TextModel) -> tuple[TextModel, np.n
 
 
 def _require_knowledge(said: np.ndarray, labels: np.ndarray) -> None:
-    if evaluate.near_chance(said, labels):
-        accuracy = float((said.argmax(1) == labels).mean())
+    found = evaluate.chance_test(said, labels)
+    if found.near:
         raise ModelError(
-            f"The teacher does not know this task: it is right on {accuracy:.1%} of {len(labels)} selection "
-            "texts, no better than always naming the commonest label. Check the label column and the label order, "
-            "take a teacher for this task, or fine-tune it longer (teacher.epochs, teacher.learning_rate)."
+            f"The teacher does not know this task: it is right on {found.accuracy:.1%} of {len(labels)} selection "
+            f"texts, where always naming the commonest label gives {found.majority:.1%}, and its answers go with the "
+            f"labels hardly more than if they were dealt at random (kappa {found.kappa:.2f}). Check the label column "
+            "and the label order, take a teacher for this task, or fine-tune it longer (teacher.epochs, "
+            "teacher.learning_rate)."
         )
 
 
@@ -239,7 +250,7 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         return huggingface.first_layers(model_of(context, TEACHER), settings.layers), ()
-    folder = assets.model(settings.model)
+    folder = context.models[settings.model]
     found = huggingface.load(folder, names, max_length=length, seed=_seed(context, cell))
     return found.model, found.notes
 
@@ -276,7 +287,6 @@ def _prepared_once(context: Context, max_params: int, folder: Path, key: str) ->
 
 def _ask(context: Context, cell: Cell, name: str, texts: list[str]) -> Any:
     model = model_of(context, name)
-    model.network.to(context.accelerator.device)
     return targets(
         model,
         store.digest(*sorted(f"{n} {f['sha256']}" for n, f in context.manifests[name]["files"].items())),
@@ -305,16 +315,20 @@ def _measure(context: Context, cell: Cell, model: TextModel, folder: Path) -> di
         above = outputs(context, TEACHER, split) if cell.position else None
         found = evaluate.measure(said, part.labels, above)
         result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
-    result["metrics"]["ms_per_text"] = _time(model, context.dataset.report.texts, precision)
-    return result
+    timing, processor = _time(model, context.dataset.report.texts, precision)
+    result["metrics"]["ms_per_text"] = timing
+    return {**result, "processor_ms_per_text": processor}
 
 
-def _time(model: TextModel, texts: list[str], precision: torch.dtype) -> dict[str, float | int]:
-    """Milliseconds per text, tokenisation included: median, lowest and highest of three rounds."""
+def _time(model: TextModel, texts: list[str], precision: torch.dtype) -> tuple[dict[str, float | int], float]:
+    """Milliseconds per text, tokenisation included: median, lowest and highest of three rounds; and of processors."""
     timed = texts[:_TIMED_TEXTS]
     rounds = []
+    processor = time.process_time()
     for _ in range(_TIMED_ROUNDS):
         start = time.perf_counter()
         logits(model, model.encode(timed), precision=precision)
         rounds.append((time.perf_counter() - start) * 1000 / len(timed))
-    return {"value": float(np.median(rounds)), "low": min(rounds), "high": max(rounds), "n": len(timed)}
+    processor = (time.process_time() - processor) * 1000 / (len(timed) * _TIMED_ROUNDS)
+    timing = {"value": float(np.median(rounds)), "low": min(rounds), "high": max(rounds), "n": len(timed)}
+    return timing, processor

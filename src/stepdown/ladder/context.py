@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ class Context:
         texts: the transfer set: labelled train texts first, then texts without labels.
         labels: int64, of each text; −1 where there is none.
         transfer_facts: what the transfer set is made of.
+        models: folder of every model that the recipe takes from somewhere, by its name there: looked up once, so that
+            a hub cannot change a model in the middle of a run.
         data_key: digest of the labelled texts of all splits.
         transfer_key: digest of the transfer set.
         trained: models of finished cells that are still needed, by cell id.
@@ -86,6 +88,7 @@ class Context:
     texts: list[str]
     labels: np.ndarray
     transfer_facts: TransferFacts
+    models: Mapping[str, Path]
     data_key: str
     transfer_key: str
     accelerator: Accelerator

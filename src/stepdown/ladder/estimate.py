@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepdown import assets, store, train
+from stepdown import store, train
 from stepdown.ladder import cells
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Cell
@@ -103,11 +103,12 @@ def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[
 def _pace(context: Context, position: int) -> _Pace:
     model, batch_size, trained = _model(context, position)
     precision = context.precision_of(model)
-    texts = context.texts
+    texts = context.texts if position else context.dataset.train.texts
     draw = np.random.default_rng(0)
     rows = draw.permutation(len(texts))[: max(_ASKED, batch_size * _STEPS[model.kind])]
     learned = model.encode([texts[row] for row in rows[: batch_size * _STEPS[model.kind]]])
-    step = _step(context, model, learned, batch_size) if trained else 0.0
+    accumulate = context.recipe.resolved_rung(position - 1).accumulate if position else 1
+    step = _step(context, model, learned, batch_size, accumulate) if trained else 0.0
     asked = model.encode([texts[row] for row in rows[:_ASKED]])
     logits(model, asked, precision=precision)
     last = time.perf_counter()
@@ -115,7 +116,7 @@ def _pace(context: Context, position: int) -> _Pace:
     return _Pace(step, (time.perf_counter() - last) / len(asked), model, batch_size, trained)
 
 
-def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int) -> float:
+def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, accumulate: int) -> float:
     """Seconds of a training step: the mean of a second pass, since batches differ in length; the first warms up."""
     examples = train.Examples(
         tokens,
@@ -127,7 +128,7 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int) -
         model,
         examples,
         objective,
-        train.Schedule(2, batch_size, 1e-6),
+        train.Schedule(2, batch_size, 1e-6, accumulate=accumulate),
         accelerator=context.accelerator,
         precision=context.precision_of(model),
     )
@@ -145,7 +146,7 @@ def _model(context: Context, position: int) -> tuple[TextModel, int, bool]:
     recipe, names = context.recipe, context.dataset.task.label_names
     length = recipe.data.max_length
     if position == 0:
-        folder = assets.model(recipe.teacher.model[0])
+        folder = context.models[recipe.teacher.model[0]]
         found = huggingface.load(folder, max_length=length)
         if found.has_head:
             return found.model, recipe.teacher.batch_size, False
@@ -163,7 +164,7 @@ def _model(context: Context, position: int) -> tuple[TextModel, int, bool]:
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         return huggingface.first_layers(_model(context, 0)[0], settings.layers), size, True
-    return huggingface.load(assets.model(settings.model), names, max_length=length).model, size, True
+    return huggingface.load(context.models[settings.model], names, max_length=length).model, size, True
 
 
 def _cost(
@@ -187,7 +188,8 @@ def _cost(
     else:
         epochs = context.recipe.resolved_rung(cell.position - 1).epochs
         learned = len(context.texts) if cell.teachers else labelled
-    seconds = asking + epochs * -(-learned // pace.batch_size) * pace.step + measured * pace.text
+    # Fewer texts may have smaller batches, but a text costs what it costs.
+    seconds = asking + epochs * learned / pace.batch_size * pace.step + measured * pace.text
     if first and pace.model.kind == "compact":
         seconds += pace.model.tokenizer.vocab_size * paces[0].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)

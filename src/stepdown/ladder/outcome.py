@@ -138,14 +138,15 @@ def _environment(context: Context) -> dict[str, Any]:
 
 
 def _summary(context: Context, chosen: Cell, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    student = context.manifests[chosen.id]["metrics"]
+    student = context.manifests[chosen.id]
     row = next(row for row in rows if (row["position"], row["arm"]) == (chosen.position, chosen.arm))
     hours = sum(manifest["processor_seconds"] for manifest in context.manifests.values()) / 3600
     return {
         "bundle_cell": chosen.id,
-        "accuracy": student["accuracy"],
+        "accuracy": student["metrics"]["accuracy"],
         "mean_accuracy_over_seeds": row["metrics"]["accuracy"]["value"],
         **{key: row[key] for key in ("times_smaller", "times_faster", "accuracy_kept")},
         "processor_hours": hours,
-        "processor_hours_per_million_texts": student["ms_per_text"]["value"] / 3.6,
+        # A millisecond per text is 1,000 seconds per million.
+        "processor_hours_per_million_texts": student["processor_ms_per_text"] / 3.6,
     }

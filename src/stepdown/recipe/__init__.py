@@ -16,7 +16,7 @@ from stepdown.recipe.schema import (
     TransferSpec,
 )
 from stepdown.recipe.settings import Kind, Loss, RungSettings
-from stepdown.recipe.template import template
+from stepdown.recipe.template import run_name, template
 
 __all__ = [
     "Arm",
@@ -33,6 +33,7 @@ __all__ = [
     "dump",
     "load",
     "parse",
+    "run_name",
     "shipped",
     "template",
 ]

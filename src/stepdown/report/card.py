@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stepdown.report.content import Content, content, count, interval, percent, size
 from stepdown.report.markdown import escape
 from stepdown.results import Cell, Results, parse
+
+_FOLDERS = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\\\](?:[^/\\\\\s:]+[/\\\\])+")
 
 TAUGHT = {
     "direct": "It learnt from the labels alone.",
@@ -58,5 +61,6 @@ def _lines(run: Results, student: Cell, told: Content) -> Iterator[str]:
     yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
     if student.arm:
         yield f"- {TAUGHT[student.arm]}"
-    yield from (f"- {escape(sentence)}" for sentence in told.sections["Data"])
+    # A card leaves the machine: of a file only its name.
+    yield from (f"- {escape(_FOLDERS.sub('', sentence))}" for sentence in told.sections["Data"])
     yield f"- Made with stepdown {escape(run.environment.stepdown)}; the run's recipe.toml makes it again."

@@ -63,11 +63,6 @@ LEGEND = (
     "over its own. faster: time per text of the teacher over its own. kept: accuracy over the teacher's."
 )
 
-ADVICE = (
-    "What would raise accuracy most is unlabelled text of the same kind for the teacher to label: name it in "
-    "the recipe under [transfer] as unlabeled."
-)
-
 
 @dataclass(frozen=True)
 class Content:
@@ -82,6 +77,7 @@ class Content:
         sections: heading → sentences, none of them empty.
         bundle: its path, or None.
         command: the line that tries the bundle, or None.
+        advice: what to do next for accuracy.
     """
 
     title: str
@@ -92,6 +88,7 @@ class Content:
     sections: dict[str, tuple[str, ...]]
     bundle: str | None
     command: str | None
+    advice: str
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -118,6 +115,17 @@ def content(results: Results) -> Content:
         sections={heading: sentences for heading, sentences in sections.items() if sentences},
         bundle=clean(bundle) if bundle else None,
         command=f'stepdown predict {clean(shlex.quote(bundle))} "…"' if bundle else None,
+        advice=_advice(results),
+    )
+
+
+def _advice(results: Results) -> str:
+    facts = results.data.transfer_facts
+    unlabeled = sum(source.kept for source in facts.sources) if facts else 0
+    more = f"more unlabelled text of the same kind than these {unlabeled:,} texts" if unlabeled else ""
+    return (
+        f"What would raise accuracy most is {more or 'unlabelled text of the same kind'}, for the teacher to label: "
+        "name it in the recipe under [transfer] as unlabeled."
     )
 
 
@@ -305,6 +313,12 @@ def _warnings(results: Results) -> tuple[str, ...]:
             f"From the labels alone the student reaches {percent(alone[-1].metrics['accuracy'].value)}, its teacher "
             f"{percent(top.value)}: such a teacher has little to teach. Take a better one, or fine-tune it longer "
             "(teacher.epochs, teacher.learning_rate)."
+        )
+    positions = {cell.position for cell in results.cells}
+    idle = [str(p) for p in range(1, len(results.recipe.get("rungs", ())) + 1) if p not in positions]
+    if idle:
+        found.append(
+            f"No arm asks for rung {' and '.join(idle)}: not trained. Add chain or dense to compare.arms for it."
         )
     coincide = results.coincide
     for kept in sorted(set(coincide.values())):

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from stepdown.compare import Comparison
-from stepdown.report.content import ADVICE, HEADINGS, LEGEND, MIND, NONE, Content, Line, clean, content
+from stepdown.report.content import HEADINGS, LEGEND, MIND, NONE, Content, Line, clean, content
 from stepdown.report.plot import legend, plot
 from stepdown.results import Cell, MetricName, Results, parse
 
@@ -127,7 +127,7 @@ def _try(told: Content) -> str:
     if told.bundle and told.command:
         bundle, command = _text(told.bundle), _text(told.command)
         said = f"<p>The bundle is in <code>{bundle}</code>.</p><pre><code>{command}</code></pre>"
-    return f"<section><h2>Try it</h2>{said}<p>{_text(ADVICE)}</p></section>"
+    return f"<section><h2>Try it</h2>{said}<p>{_text(told.advice)}</p></section>"
 
 
 def _cells(cells: Sequence[Cell]) -> str:

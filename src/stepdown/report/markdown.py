@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from stepdown.report.content import ADVICE, HEADINGS, LEGEND, Content, clean, content
+from stepdown.report.content import HEADINGS, LEGEND, Content, clean, content
 from stepdown.results import Results, parse
 
 LEFT = 3
@@ -48,7 +48,7 @@ def _lines(told: Content) -> Iterator[str]:
     yield from ("", "## Try it", "")
     if told.bundle and told.command:
         yield from (f"The bundle is in {_code(told.bundle)}.", "", *_fenced(told.command), "")
-    yield escape(ADVICE)
+    yield escape(told.advice)
 
 
 def _row(cells: Sequence[str]) -> str:

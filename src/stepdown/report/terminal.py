@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from stepdown.report.content import ADVICE, HEADINGS, LEGEND, Content, content
+from stepdown.report.content import HEADINGS, LEGEND, Content, content
 from stepdown.results import Results, parse
 
 IDENTITY = 3
@@ -61,7 +61,7 @@ def _lines(told: Content, width: int) -> Iterator[str]:
         # Not wrapped: both are there to be copied.
         yield f"Bundle: {told.bundle}"
         yield f"Try it: {told.command}"
-    yield from _wrapped(ADVICE, width)
+    yield from _wrapped(told.advice, width)
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

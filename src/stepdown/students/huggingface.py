@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from stepdown import tokens
-from stepdown.errors import ModelError
+from stepdown.errors import ModelError, StepdownError
 from stepdown.students.model import TextModel
 
 
@@ -64,6 +64,7 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
 
     try:
         with _quiet():
+            # Whatever is wrong with the files: transformers and the readers below it raise errors of many kinds.
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             architectures = getattr(config, "architectures", None) or []
             own_head = any(str(name).endswith("ForSequenceClassification") for name in architectures)
@@ -82,7 +83,15 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
                     output_loading_info=True,
                     ignore_mismatched_sizes=label_names is not None,
                 )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            tokenizer = tokens.from_huggingface(folder)
+            names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
+            if (
+                config.pad_token_id is None
+            ):  # some decoders have none, and then take no batch of several texts
+                config.pad_token_id = classifier.config.pad_token_id = tokenizer.pad_id
+    except StepdownError:
+        raise
+    except Exception as error:
         raise ModelError(
             f"The model in {folder} could not be read as a text classifier: {_first_line(error)}. "
             "Expected a folder with config.json, weights (model.safetensors) and a tokenizer of an architecture "
@@ -90,13 +99,19 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
         ) from error
     missing = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
     unexpected = sorted(info["unexpected_keys"])
-    tokenizer = tokens.from_huggingface(folder)
+    rows = classifier.get_input_embeddings().weight.shape[0]
+    # Without its files transformers makes an empty tokenizer, to which every word is unknown.
+    if not rows / 2 <= tokenizer.vocab_size <= rows:
+        raise ModelError(
+            f"The model in {folder} has embeddings for {rows:,} tokens, but its tokenizer knows "
+            f"{tokenizer.vocab_size:,}: they do not belong together, or the tokenizer's files are missing. Take "
+            "both from the same place."
+        )
     positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
         # RoBERTa's family numbers positions from pad_token_id + 1 on.
         offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
         max_length = min(max_length, positions - offset)
-    names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
     model = TextModel(
         HuggingFaceNetwork(classifier),
         tokenizer,
@@ -140,9 +155,12 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
         )
     above, _, last = name.rpartition(".")
     setattr(classifier.get_submodule(above), last, found[:count])
-    for key in ("num_hidden_layers", "n_layers"):
-        if hasattr(classifier.config, key):
+    whole = len(found)
+    for key, value in list(vars(classifier.config).items()):
+        if key in ("num_hidden_layers", "n_layers", "n_layer", "num_layers"):
             setattr(classifier.config, key, count)
+        elif isinstance(value, list) and len(value) == whole:  # such as layer_types: one entry for each layer
+            setattr(classifier.config, key, value[:count])
     network = HuggingFaceNetwork(classifier)
     return TextModel(
         network,

@@ -40,26 +40,36 @@ def save(model: TextModel, folder: Path) -> None:
 def load(folder: Path, *, max_length: int | None = None) -> TextModel:
     """Read a model that `save` wrote, or a Hugging Face classifier with a head of its own.
 
+    Args:
+        folder: of the model.
+        max_length: most tokens of a text; None for what the folder says, which is what it was trained with.
+
     Raises:
         ModelError: the folder holds no such model, or it has no trained head.
     """
     if not (folder / _COMPACT).exists():
-        found = huggingface.load(folder, max_length=max_length or 512)
+        found = huggingface.load(folder, max_length=max_length or _own_length(folder))
         if not found.has_head:
             raise ModelError(
                 f"The model in {folder} has no trained classification head, so it cannot classify yet. "
                 "Fine-tune it first: name it as the teacher of a recipe and `stepdown run` does that."
             )
         return found.model
-    about = json.loads((folder / _COMPACT).read_text(encoding="utf-8"))
-    shape = CompactShape(
-        tuple((rows, columns) for rows, columns in about["tiers"]),
-        about["width"],
-        about["hidden"],
-        len(about["label_names"]),
-    )
-    network = CompactNetwork(shape)
-    network.load_state_dict(load_file(folder / _WEIGHTS))
+    try:
+        about = json.loads((folder / _COMPACT).read_text(encoding="utf-8"))
+        shape = CompactShape(
+            tuple((rows, columns) for rows, columns in about["tiers"]),
+            about["width"],
+            about["hidden"],
+            len(about["label_names"]),
+        )
+        network = CompactNetwork(shape)
+        network.load_state_dict(load_file(folder / _WEIGHTS))
+    except Exception as error:  # damage shows in many ways
+        raise ModelError(
+            f"The model in {folder} is damaged ({type(error).__name__}): {_COMPACT} and {_WEIGHTS} do not fit. "
+            "Remove the folder, and run its recipe again."
+        ) from error
     return TextModel(
         network.eval(),
         tokens.load(folder),
@@ -68,6 +78,19 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
         "compact",
         shape.describe(),
     )
+
+
+# The longest that is taken where nobody says: what BERT's positions hold.
+_LONGEST = 512
+
+
+def _own_length(folder: Path) -> int:
+    """Most tokens of a text, as the tokenizer's settings have it; some say "no limit" by an astronomic number."""
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        return min(_LONGEST, int(settings["model_max_length"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return _LONGEST
 
 
 def size(folder: Path) -> int:

@@ -1,0 +1,91 @@
+"""Models from folders in Hugging Face's layout: as they should be, and as users have them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepdown.errors import ModelError
+from stepdown.students import huggingface, saved
+from tests.conftest import make_teacher
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    return make_teacher(tmp_path / "encoder")
+
+
+def settings(folder: Path, **changed: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "cut weights": lambda folder: (folder / "model.safetensors").write_bytes(b"\x08"),
+    "a pointer where weights were": lambda folder: (folder / "model.safetensors").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    ),
+    "no weights": lambda folder: (folder / "model.safetensors").unlink(),
+    "a size that is a word": lambda folder: settings(folder, num_hidden_layers="x"),
+    "labels with a gap": lambda folder: settings(folder, id2label={"0": "a", "2": "c"}),
+    "a config that is no JSON": lambda folder: (folder / "config.json").write_text("{"),
+    "an architecture that nobody ships": lambda folder: settings(folder, model_type="no_such_model"),
+    "no tokenizer": lambda folder: [
+        (folder / name).unlink() for name in ("vocab.txt", "tokenizer_config.json")
+    ],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_folder_that_is_no_model_is_told_in_a_sentence(
+    encoder: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(encoder)
+    with pytest.raises(ModelError) as caught:
+        huggingface.load(encoder, max_length=32)
+    assert str(encoder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_as_pickles_are_read_as_plain_tensors_or_not_at_all(encoder: Path) -> None:
+    import pickle
+
+    (encoder / "model.safetensors").unlink()
+    (encoder / "pytorch_model.bin").write_bytes(pickle.dumps({"x": json.JSONDecoder}))
+    with pytest.raises(ModelError):
+        huggingface.load(encoder, max_length=32)
+
+
+def test_a_tokenizer_that_is_larger_than_the_embeddings_is_refused(encoder: Path) -> None:
+    with (encoder / "vocab.txt").open("a") as file:
+        file.write("one-more\n")
+    with pytest.raises(ModelError, match="do not belong together"):
+        huggingface.load(encoder, max_length=32)
+
+
+def test_a_copy_of_the_first_layers_has_settings_that_fit_it(encoder: Path, tmp_path: Path) -> None:
+    """Some architectures list a kind for each layer, and are not saved while the list is longer than the layers."""
+    model = huggingface.load(encoder, ["a", "b"], max_length=32).model
+    model.network.classifier.config.layer_types = ["full_attention", "sliding_attention"]
+    half = huggingface.first_layers(model, 1)
+    config = half.network.classifier.config
+    assert (config.num_hidden_layers, config.layer_types) == (1, ["full_attention"])
+    assert model.network.classifier.config.layer_types == ["full_attention", "sliding_attention"]
+    (tmp_path / "half").mkdir()
+    huggingface.save(half, tmp_path / "half")
+    assert len(huggingface.layers(saved.load(tmp_path / "half"))) == 1
+
+
+def test_a_saved_model_reads_as_many_tokens_as_it_was_trained_on(encoder: Path, tmp_path: Path) -> None:
+    model = huggingface.load(encoder, ["a", "b"], max_length=24).model
+    (tmp_path / "kept").mkdir()
+    saved.save(model, tmp_path / "kept")
+    assert saved.load(tmp_path / "kept").max_length == 24
+    assert saved.load(tmp_path / "kept", max_length=12).max_length == 12
+
+
+def test_a_damaged_compact_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "compact.json").write_text('{"tiers": []}')
+    with pytest.raises(ModelError, match="is damaged"):
+        saved.load(tmp_path)
