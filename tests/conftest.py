@@ -78,6 +78,40 @@ def make_teacher(folder: Path, **settings: object) -> Path:
     return folder
 
 
+def make_bert_hash(folder: Path, name: str = "projections") -> tuple[Path, dict[str, torch.Tensor]]:
+    """Write a tiny `bert_hash` encoder in its published layout; `name` is what its linear map is called."""
+    from safetensors.torch import save_file
+
+    from stepdown.students import bert_hash
+
+    make_teacher(folder)  # for the vocabulary
+    size = len((folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
+    config = bert_hash.BertHashConfig(
+        vocab_size=size,
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=96,
+        max_position_embeddings=64,
+        projections=5,
+    )
+    torch.manual_seed(0)
+    whole = bert_hash.BertHashForSequenceClassification(config).bert.state_dict()
+    kept = {
+        key.replace("word_embeddings.projections.", f"word_embeddings.{name}."): value.clone()
+        for key, value in whole.items()
+        if not key.startswith("pooler") and "position_ids" not in key
+    }
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    described = config.to_dict() | {
+        "architectures": ["BertHashModel"],
+        "auto_map": {"AutoModel": "modeling.BertHashModel", "AutoConfig": "configuration.BertHashConfig"},
+    }
+    (folder / "configuration.py").write_text("raise SystemExit('code of a hub was run')\n", encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(described), encoding="utf-8")
+    return folder, kept
+
+
 @pytest.fixture
 def toy_recipe(tmp_path: Path, toy_csv: Path, toy_teacher: Path) -> Callable[..., Path]:
     """Writes a recipe over the toy data and teacher: a two-rung ladder that trains in seconds."""

@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from stepdown.errors import ModelError
-from stepdown.students import huggingface, saved
-from tests.conftest import make_teacher
+from stepdown.students import bert_hash, huggingface, saved
+from stepdown.students.model import logits
+from tests.conftest import make_bert_hash, make_teacher
 
 
 @pytest.fixture
@@ -83,6 +86,42 @@ def test_a_saved_model_reads_as_many_tokens_as_it_was_trained_on(encoder: Path, 
     saved.save(model, tmp_path / "kept")
     assert saved.load(tmp_path / "kept").max_length == 24
     assert saved.load(tmp_path / "kept", max_length=12).max_length == 12
+
+
+@pytest.mark.parametrize(
+    ("hidden", "projections", "parameters"), [(50, 5, 242_662), (80, 8, 448_498), (128, 16, 969_890)]
+)
+def test_bert_hash_has_the_published_sizes(hidden: int, projections: int, parameters: int) -> None:
+    config = bert_hash.BertHashConfig(
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=4 * hidden,
+        projections=projections,
+    )
+    model = bert_hash.BertHashForSequenceClassification(config)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert "bert.embeddings.word_embeddings.embeddings.weight" in model.state_dict()
+    assert model.get_input_embeddings().weight.shape == (30_522, hidden)
+
+
+@pytest.mark.parametrize("name", ["projections", "proj.0"])
+def test_a_published_bert_hash_is_read_without_running_its_code(tmp_path: Path, name: str) -> None:
+    """Published checkpoints hold no pooler and no head, name code in `auto_map`, and may name the map otherwise."""
+    folder, weights = make_bert_hash(tmp_path / "femto", name)
+    found = huggingface.load(folder, ["a", "b"], max_length=32)
+    assert not found.has_head
+    state = found.model.network.classifier.state_dict()
+    for key, value in weights.items():
+        ours = "bert." + key.replace(f".{name}.", ".projections.")
+        assert torch.equal(state[ours], value), key
+    assert {part.split(".")[-3] for part in found.model.fresh} <= {"classifier", "pooler"}
+    (tmp_path / "kept").mkdir()
+    saved.save(found.model, tmp_path / "kept")
+    again = saved.load(tmp_path / "kept")
+    texts = ["good word1", "a dull one"]
+    said = logits(found.model, found.model.encode(texts))
+    assert np.abs(logits(again, again.encode(texts)) - said).max() < 1e-6
 
 
 def test_a_damaged_compact_model_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from stepdown import Classifier, assets, recipe, runs
 from stepdown.errors import HubError
-from tests.conftest import corpus, make_teacher
+from tests.conftest import corpus, make_bert_hash, make_teacher
 
 pytest.importorskip("torch", reason="needs the extra train")
 
@@ -88,7 +88,7 @@ def test_sst2_small_runs_on_local_files(tmp_path: Path) -> None:
 
 
 def test_sst2_article_runs_with_models_of_its_shape(tmp_path: Path) -> None:
-    """The models are on a hub; here, tiny ones of the same architecture stand for them: a teacher with a head."""
+    """The models are on a hub; here, tiny ones of the same architectures stand for them."""
     from transformers import BertConfig, BertForSequenceClassification
 
     data = tmp_path / "sst2"
@@ -109,14 +109,16 @@ def test_sst2_article_runs_with_models_of_its_shape(tmp_path: Path) -> None:
             f"rungs.0.model={make_teacher(tmp_path / 'middle')}",
             "rungs.0.learning_rate=2e-3",
             f"rungs.1.model={make_teacher(tmp_path / 'small')}",
-            f"rungs.2.model={make_teacher(tmp_path / 'femto')}",
+            f"rungs.2.model={make_bert_hash(tmp_path / 'femto')[0]}",
             "compare.seeds=1",
         ],
     )
     results = runs.work_through(runs.open_run(made, tmp_path / "run"))
+    assert results["cells"][-1]["model"] == "bert_hash, 2 layers, 24 wide"
     assert [cell["position"] for cell in results["cells"]] == [0, 1, 2, 2, 3, 3, 3, 3]
     assert results["cells"][0]["metrics"]["accuracy"]["value"] > 0.9
     # What it keeps is what transformers loads.
     kept = BertForSequenceClassification.from_pretrained(tmp_path / "run" / "cells" / "rung1-seed0")
     assert isinstance(kept.config, BertConfig)
     assert kept.config.num_labels == 2
+    assert len(Classifier.load(tmp_path / "run" / "bundle").predict(["a good word1 word2"])) == 1

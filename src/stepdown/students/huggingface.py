@@ -62,6 +62,8 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
+    from stepdown.students import bert_hash  # makes its architecture known
+
     try:
         with _quiet():
             # Whatever is wrong with the files: transformers and the readers below it raise errors of many kinds.
@@ -97,8 +99,10 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
             "Expected a folder with config.json, weights (model.safetensors) and a tokenizer of an architecture "
             "that transformers ships."
         ) from error
-    missing = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
-    unexpected = sorted(info["unexpected_keys"])
+    missing = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    unexpected = set(info["unexpected_keys"])
+    if config.model_type == bert_hash.BertHashConfig.model_type:
+        bert_hash.adopt(classifier, folder, missing, unexpected)
     rows = classifier.get_input_embeddings().weight.shape[0]
     # Without its files transformers makes an empty tokenizer, to which every word is unknown.
     if not rows / 2 <= tokenizer.vocab_size <= rows:
@@ -125,9 +129,8 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
     if unexpected:
         notes.append(f"{len(unexpected)} weights of {folder.name} belong to another head and were left out")
     if missing:
-        notes.append(
-            f"{len(missing)} weights are not in {folder.name} and start at random: {', '.join(missing[:4])}"
-        )
+        some = ", ".join(sorted(missing)[:4])
+        notes.append(f"{len(missing)} weights are not in {folder.name} and start at random: {some}")
     return Loaded(model, own_head and not missing, tuple(notes))
 
 

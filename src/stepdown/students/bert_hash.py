@@ -1,0 +1,100 @@
+"""`bert_hash`: BERT whose word embeddings are a narrow table and a linear map, natively, so that no hub code runs.
+
+NeuML's architecture (published as bert-hash-femto, -pico and -nano): a token's id indexes a table of `projections`
+columns, which a linear map with bias takes to the hidden size; everything else is stock BERT. Importing this module
+makes the architecture known to transformers under its published `model_type`, before the `auto_map` of a checkpoint,
+which we do not execute, has a say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+)
+
+
+class BertHashConfig(BertConfig):  # type: ignore[no-untyped-call]  # transformers types little
+    """BERT's settings, and the columns of the narrow table.
+
+    Attributes:
+        projections: columns.
+    """
+
+    model_type = "bert_hash"
+    projections: int = 5
+
+
+class HashEmbeddings(nn.Module):
+    """A narrow table and a linear map in the place of a wide table."""
+
+    def __init__(self, vocabulary: int, projections: int, hidden: int, pad_id: int | None) -> None:
+        super().__init__()
+        self.embeddings = nn.Embedding(vocabulary, projections, padding_idx=pad_id)
+        self.projections = nn.Linear(projections, hidden)
+
+    @property
+    def weight(self) -> Tensor:
+        """The wide table that this stands for, shape [vocabulary, hidden]."""
+        table: Tensor = self.projections(self.embeddings.weight)
+        return table
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Embeddings [batch, length, hidden] of ids [batch, length]."""
+        embedded: Tensor = self.projections(self.embeddings(ids))
+        return embedded
+
+
+class BertHashForSequenceClassification(BertForSequenceClassification):
+    """BERT's sequence classifier over hash embeddings."""
+
+    config_class = BertHashConfig
+
+    def __init__(self, config: BertHashConfig) -> None:
+        super().__init__(config)
+        embeddings: Any = self.bert.embeddings  # which takes no other table, if types are asked
+        embeddings.word_embeddings = HashEmbeddings(
+            config.vocab_size, config.projections, config.hidden_size, config.pad_token_id
+        )
+        self.post_init()  # type: ignore[no-untyped-call]
+
+
+AutoConfig.register(BertHashConfig.model_type, BertHashConfig)
+AutoModelForSequenceClassification.register(BertHashConfig, BertHashForSequenceClassification)
+
+
+def adopt(classifier: Any, folder: Path, missing: set[str], unexpected: set[str]) -> None:
+    """Find the linear map in a checkpoint that calls it otherwise than we do, by its shape.
+
+    The name of its weights is not on record; below the word embeddings only one matrix is as wide as it.
+
+    Args:
+        classifier: just loaded from `folder`; its linear map is filled in.
+        folder: with the weights as safetensors.
+        missing: parameters that the checkpoint lacks; those that were found are taken out.
+        unexpected: tensors that the classifier has no place for; those that were used are taken out.
+    """
+    stem = "embeddings.word_embeddings."
+    ours = {name: p for name, p in classifier.named_parameters() if name in missing and stem in name}
+    theirs = sorted(name for name in unexpected if stem in name)
+    path = folder / "model.safetensors"
+    if not ours or not theirs or not path.is_file():
+        return
+    with safe_open(path, framework="pt") as file:
+        for name, parameter in ours.items():
+            for other in theirs:
+                value = file.get_tensor(other)
+                if value.shape == parameter.shape and other in unexpected:
+                    with torch.no_grad():
+                        parameter.copy_(value)
+                    missing.remove(name)
+                    unexpected.remove(other)
+                    break
