@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -57,6 +57,8 @@ class Environment:
         precision: of the arithmetic of large models: `float32`, `bfloat16`.
         threads: that the run could use.
         packages: name → version of what the numbers depend on.
+        models: name in the recipe → what it was: the commit of a hub's model, else the first digits of the sha256 of
+            its files.
     """
 
     stepdown: str
@@ -66,6 +68,7 @@ class Environment:
     precision: str
     threads: int
     packages: dict[str, str]
+    models: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

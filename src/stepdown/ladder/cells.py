@@ -99,10 +99,10 @@ def key(context: Context, cell: Cell) -> str:
     """Digest of everything that a cell is made from; its teachers must be finished."""
     recipe = context.recipe
     if cell.position == 0:
-        about: tuple[str, ...] = repr(recipe.teacher), _folder_digest(context.models[recipe.teacher.model[0]])
+        about: tuple[str, ...] = repr(recipe.teacher), folder_digest(context.models[recipe.teacher.model[0]])
     else:
         settings = recipe.resolved_rung(cell.position - 1)
-        source = _folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
+        source = folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
         about = repr(settings), source, context.transfer_key
     above = [
         context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests
@@ -118,7 +118,7 @@ def key(context: Context, cell: Cell) -> str:
     )
 
 
-def _folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """Digest of a model folder by names and sizes, and by content where files are small."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != store.MANIFEST)
     parts = [f"{path.relative_to(folder)} {path.stat().st_size} {store.file_digest(path)}" for path in files]

@@ -6,13 +6,14 @@ import dataclasses
 import platform
 from importlib.metadata import version
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from stepdown import __version__, compare, evaluate
-from stepdown.ladder.cells import outputs
+from stepdown.ladder.cells import folder_digest, outputs
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Arm, Cell
 from stepdown.results import table
@@ -134,7 +135,14 @@ def _environment(context: Context) -> dict[str, Any]:
         "precision": str(context.precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "packages": {name: version(name) for name in packages},
+        "models": {name: _identity(folder) for name, folder in context.models.items()},
     }
+
+
+def _identity(folder: Path) -> str:
+    """The commit of a model in the hub's cache, where a folder is named by it; else a digest of its files."""
+    is_commit = folder.parent.name == "snapshots"
+    return folder.name if is_commit else folder_digest(folder)[:16]
 
 
 def _summary(context: Context, chosen: Cell, rows: list[dict[str, Any]]) -> dict[str, Any]:
