@@ -41,3 +41,9 @@ def test_two_rungs_give_chain_and_dense_their_own_cells() -> None:
     cells = {cell.id: cell for cell in plan(2, ALL, 1).cells}
     assert cells["rung2-chain-seed0"].teachers == ("rung1-seed0",)
     assert cells["rung2-dense-seed0"].teachers == (TEACHER, "rung1-seed0")
+
+
+def test_one_rung_from_the_labels_alone() -> None:
+    laid = plan(1, ["direct"], 2)
+    assert [cell.id for cell in laid.cells] == ["teacher", "rung1-direct-seed0", "rung1-direct-seed1"]
+    assert laid.coincide == {}

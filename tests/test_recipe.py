@@ -20,7 +20,7 @@ from stepdown.recipe.faults import TABLES, literal
 from stepdown.recipe.paths import DATA_SUFFIXES, absolute
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS
 from stepdown.recipe.sets import apply
-from stepdown.recipe.settings import DEFAULTS, batch_size_for, fine_tuning_epochs, fine_tuning_rate
+from stepdown.recipe.settings import DEFAULTS, batch_size_for, fine_tuning_epochs, fine_tuning_rate, loss_for
 from stepdown.recipe.template import run_name
 
 SMALL = """
@@ -109,7 +109,7 @@ def test_defaults_are_those_of_the_design() -> None:
         ),
         (
             {"model": "compact", "max_params": 250_000},
-            {"kind": "compact", "max_params": 250_000, "loss": "mse", "epochs": 10, "learning_rate": 4e-3}
+            {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 4e-3}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None},
         ),
     ],
@@ -717,7 +717,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
                 left_open = key in optional or (name, key) in by_the_data
                 assert key in entry or left_open or override or own_size, (name, key)
     assert stated["rungs"][1]["epochs"] == DEFAULTS["compact"].epochs
-    assert [rung["loss"] for rung in stated["rungs"]] == ["kl", "mse"]
+    assert [rung.get("loss") for rung in stated["rungs"]] == ["kl", None]
 
 
 def test_a_dump_is_read_the_same_from_any_folder(tmp_path: Path, elsewhere: Path) -> None:
@@ -810,8 +810,8 @@ def test_what_is_dumped_is_read_as_an_equal_recipe(mapping: dict[str, Any]) -> N
 def test_what_is_dumped_does_not_hang_on_the_defaults_of_a_kind(mapping: dict[str, Any]) -> None:
     stated = tomllib.loads(dump(parse(mapping)))
     for rung in stated["rungs"]:
-        # A compact rung's batches go by the number of its texts.
-        assert set(DEFAULTS["compact"].__dataclass_fields__) - {"batch_size"} <= set(rung)
+        # A compact rung's batches go by the number of its texts, its loss by the number of classes.
+        assert set(DEFAULTS["compact"].__dataclass_fields__) - {"batch_size", "loss"} <= set(rung)
 
 
 @given(
@@ -952,6 +952,7 @@ def test_a_run_name_is_made_of_any_text(text: str, expected: str) -> None:
 
 
 def test_settings_that_go_by_the_data_stay_within_bounds() -> None:
+    assert [loss_for(classes) for classes in (2, 3, 77)] == ["mse", "kl", "kl"]
     assert [batch_size_for(n) for n in (1, 1_000, 8_000, 100_000, 10_000_000)] == [16, 16, 125, 384, 384]
     assert [fine_tuning_epochs(n, 32) for n in (20, 2_000, 8_000, 15_000, 500_000)] == [12, 12, 5, 3, 3]
     assert [fine_tuning_rate(n) for n in (22_000_000, 110_000_000, 335_000_000)] == [1e-4, 5e-5, 2e-5]

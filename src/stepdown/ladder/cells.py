@@ -15,7 +15,7 @@ from stepdown.errors import ModelError
 from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe import RungSettings
-from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs, fine_tuning_rate
+from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs, fine_tuning_rate, loss_for
 from stepdown.students import building, huggingface, saved
 from stepdown.students.model import TextModel, logits
 from stepdown.targets import targets
@@ -119,7 +119,7 @@ def key(context: Context, cell: Cell) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """Digest of a model folder by names and sizes, and by content where files are small."""
+    """Digest of a model folder: names, sizes and contents of its files, without manifests, which hold times."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != store.MANIFEST)
     parts = [f"{path.relative_to(folder)} {path.stat().st_size} {store.file_digest(path)}" for path in files]
     return store.digest(*parts)
@@ -211,7 +211,7 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     objective = train.Objective(
         soft,
         hard,
-        settings.loss,
+        settings.loss or loss_for(classes),
         settings.temperature,
         settings.clip,
         _class_weights(context) if settings.class_weights else None,

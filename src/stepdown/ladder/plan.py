@@ -92,7 +92,7 @@ def _coinciding(rungs: int, arms: Sequence[Arm]) -> dict[Arm, Arm]:
     if rungs > 1:
         return {}
     soft = [arm for arm in arms if arm != "direct"]
-    return dict.fromkeys(soft[1:], soft[0])
+    return dict.fromkeys(soft[1:], soft[0]) if soft else {}
 
 
 def _cell(position: int, arm: Arm, seed: int, rungs: int) -> Cell:

@@ -75,7 +75,10 @@ def _clip(default: Any) -> Any:
 
 
 def _loss(default: Any) -> Any:
-    return Field(default, description='"kl" or "mse", or leave it out: the kind of rung chooses')
+    return Field(
+        default,
+        description='"kl" or "mse", or leave it out: the kind of rung and the number of classes choose',
+    )
 
 
 def _switch(default: Any) -> Any:

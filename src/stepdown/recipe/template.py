@@ -44,7 +44,7 @@ _DISTILL = {
     "temperature": "for kl: 1 takes probabilities as they are, 2 to 4 softens them",
     "soft_weight": "weight of the teacher's soft labels",
     "hard_weight": "weight of the data's own labels",
-    "loss": "kl, or mse of centred logits; each kind of rung has its own if absent",
+    "loss": "kl, or mse of centred logits; if absent, by the kind of rung and the number of classes",
     "clip": "for mse: logits are cut to ± this",
     "class_weights": "true lets rare classes weigh more in the hard labels' part",
 }
