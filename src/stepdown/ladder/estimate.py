@@ -12,8 +12,8 @@ from stepdown.ladder import cells
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs
-from stepdown.students import huggingface, vocabulary
-from stepdown.students.compact import CompactNetwork, shape_for
+from stepdown.students import building, huggingface, vocabulary
+from stepdown.students.compact import CompactNetwork
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens import Tokens
 
@@ -156,10 +156,7 @@ def _model(context: Context, position: int) -> tuple[TextModel, int, bool]:
     if settings.kind == "compact":
         assert settings.max_params is not None
         counts = vocabulary.count_words(context.texts[:_COUNTED])
-        ranked = vocabulary.rank(counts, counts)
-        shape = shape_for(settings.max_params, len(ranked) + 2, len(names))
-        words = vocabulary.choose(ranked, counts, shape.vocabulary)
-        shape = shape_for(settings.max_params, words.vocab_size, len(names))
+        words, shape = building.sized(settings.max_params, len(names), counts, counts)
         return TextModel(CompactNetwork(shape), words, names, length, "compact", shape.describe()), size, True
     if settings.kind == "teacher-layers":
         assert settings.layers is not None

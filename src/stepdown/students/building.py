@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,20 +51,36 @@ def prepare(
     Raises:
         ModelError: the budget is too small for the number of classes.
     """
-    classes = len(teacher.label_names)
     task, transfer = vocabulary.count_words(task_texts), vocabulary.count_words(transfer_texts)
+    words, shape = sized(max_params, len(teacher.label_names), task, transfer)
+    counts = [1, 1, *(transfer[entry] or 1 for entry in words.entries)]
+    # The first two ids are padding and unknown: to the teacher they are its own pad and unknown words.
+    entries = ("[PAD]", "[UNK]", *words.entries)
+    initial = embeddings.from_teacher(teacher, entries, counts, shape.width, precision=precision)
+    return Prepared(words, shape, initial)
+
+
+def sized(
+    max_params: int, classes: int, task: Counter[str], transfer: Counter[str]
+) -> tuple[Words, CompactShape]:
+    """The vocabulary of a compact student, and sizes that spend the budget on it; as many rows as entries.
+
+    Args:
+        max_params: never exceeded, everything included.
+        classes: outputs.
+        task: words of the labelled texts, with their counts.
+        transfer: words of all texts that teachers label.
+
+    Raises:
+        ModelError: the budget is too small for the number of classes.
+    """
     ranked = vocabulary.rank(task, transfer)
     # Pieces are worth having beside every word, hence more entries than words; how many there are is known once
     # they are chosen, and then the sizes are fitted to them. That may cost the last, rarest entries.
     wanted = shape_for(max_params, len(ranked) + vocabulary.MOST_PIECES + 2, classes)
     words = vocabulary.choose(ranked, transfer, wanted.vocabulary)
     shape = shape_for(max_params, words.vocab_size, classes)
-    words = Words(words.entries[: shape.vocabulary - 2])
-    counts = [1, 1, *(transfer[entry] or 1 for entry in words.entries)]
-    # The first two ids are padding and unknown: to the teacher they are its own pad and unknown words.
-    entries = ("[PAD]", "[UNK]", *words.entries)
-    initial = embeddings.from_teacher(teacher, entries, counts, shape.width, precision=precision)
-    return Prepared(words, shape, initial)
+    return Words(words.entries[: shape.vocabulary - 2]), shape
 
 
 def compact(prepared: Prepared, label_names: Sequence[str], max_length: int, seed: int) -> TextModel:
