@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stepdown.errors import ModelError
 from stepdown.export import graphs
-from stepdown.students import saved, vocabulary
+from stepdown.students import building, saved, vocabulary
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens.words import Words
@@ -121,3 +121,12 @@ def test_a_vocabulary_fills_its_size_and_reads_every_word(size: int) -> None:
 def test_words_are_ranked_by_both_shares_and_spelling_breaks_ties() -> None:
     task, transfer = Counter(task=5, both=3, b=1, a=1), Counter(both=40, transfer=50)
     assert vocabulary.rank(task, transfer) == ["both", "transfer", "task", "a", "b"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(words=st.integers(50, 8_000), max_params=st.integers(8_000, 400_000), classes=st.integers(2, 5))
+def test_every_entry_of_a_sized_student_has_a_row(words: int, max_params: int, classes: int) -> None:
+    counts = Counter({f"w{index:x}q": max(1, words // (index + 1)) for index in range(words)})
+    chosen, shape = building.sized(max_params, classes, counts, counts)
+    assert chosen.vocab_size <= shape.vocabulary
+    assert shape.parameters <= max_params
