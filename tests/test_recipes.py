@@ -81,7 +81,7 @@ def test_what_the_readme_shows_works(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_builtins")
 @pytest.mark.skipif(not SST2.is_dir(), reason="needs ../shared/data/sst2 beside the project")
 def test_sst2_small_runs_on_local_files(tmp_path: Path) -> None:
-    sets = ("data.max_rows=3000", "compare.seeds=1", f"data.source={SST2}")
+    sets = ("data.max_rows=3000", "compare.seeds=1", "teacher.epochs=2", f"data.source={SST2}")
     results = runs.work_through(runs.open_run(recipe.load("sst2-small", sets), tmp_path / "run"))
     assert (results["data"]["report"], results["data"]["label_names"]) == (872, ["0", "1"])
     assert Classifier.load(tmp_path / "run" / "bundle").predict(["a lovely film ."])[0] in ("0", "1")
