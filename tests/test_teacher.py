@@ -44,7 +44,7 @@ def test_a_map_decides_before_names() -> None:
     [
         ({"a": "no"}, "leaves labels of the data without one: yes"),
         ({"a": "no", "c": "yes"}, "names labels that the teacher lacks: c"),
-        ({"a": "no", "b": "no"}, "gives several of the teacher's labels to no"),
+        ({"a": "no", "b": "no"}, "gives several of the teacher's labels to one of the data's: no"),
         ({"a": "no", "b": "maybe"}, "names labels that the data lacks: maybe"),
     ],
 )

@@ -48,7 +48,8 @@ def open_run(
                 assets.data(name, partial(fetching, name))
     dataset = data.load(chosen.data, chosen.seed)
     with accelerator.main_process_first():
-        models = {name: assets.model(name, progress=partial(fetching, name)) for name in _models(chosen)}
+        names = [*chosen.teacher.model, *_rung_models(chosen)]
+        models = {name: assets.model(name, progress=partial(fetching, name)) for name in names}
     gathered = transfer.build(dataset, chosen.transfer, chosen.seed)
     layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds)
     return Context(
@@ -67,10 +68,10 @@ def open_run(
     )
 
 
-def _models(chosen: Recipe) -> list[str]:
-    """Names of all models that a recipe takes from somewhere."""
+def _rung_models(chosen: Recipe) -> list[str]:
+    """Names of the models that a recipe takes from somewhere for its rungs."""
     rungs = [chosen.resolved_rung(index) for index in range(len(chosen.rungs))]
-    return [*chosen.teacher.model, *(rung.model for rung in rungs if rung.kind == "huggingface")]
+    return [rung.model for rung in rungs if rung.kind == "huggingface"]
 
 
 # Enough texts for a steady picture of their lengths.
@@ -157,9 +158,8 @@ def _tidy(out: Path) -> None:
     """Take away what an earlier sitting left: half-written files, and results that may be of another recipe."""
     store.sweep(out)
     with store.disk_errors(out):
-        for leftover in out.glob(
-            ".bundle.*.tmp"
-        ):  # of a kill while the bundle was packed; nobody else works here
+        # Of a kill while the bundle was packed; under the lock nobody else works here.
+        for leftover in out.glob(".bundle.*.tmp"):
             shutil.rmtree(leftover, ignore_errors=True)
         for name in ("results.json", "report.html"):
             (out / name).unlink(missing_ok=True)
@@ -189,11 +189,8 @@ def finished(context: Context) -> dict[str, Any] | None:
 
 
 def _finished(context: Context) -> dict[str, Any] | None:
-    for cell in context.plan.cells:
-        manifest = store.finished(context.folder(cell), cells.key(context, cell))
-        if manifest is None:
-            return None
-        context.manifests[cell.id] = manifest
+    if any(cells.finished(context, cell) is None for cell in context.plan.cells):
+        return None
     path = context.out / "results.json"
     found = store.read_json(path) if path.exists() else None
     if not found or found.get("key") != _key(context) or not (context.out / "bundle").exists():
@@ -267,7 +264,7 @@ def _sources(spec: Recipe) -> list[Source]:
     unlabeled = spec.transfer.unlabeled if spec.transfer else ()
     named = [
         *((name, "teacher") for name in spec.teacher.model),
-        *((name, "rung") for name in _models(spec)[len(spec.teacher.model) :]),
+        *((name, "rung") for name in _rung_models(spec)),
         (spec.data.source or str(spec.data.train), "data"),
         *((name, "transfer text") for name in unlabeled),
     ]

@@ -73,24 +73,22 @@ def align(
 
 def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping[str, str]) -> np.ndarray:
     position = {name: index for index, name in enumerate(names)}
-    stands_for = {ours: position[theirs] for theirs, ours in label_map.items() if theirs in position}
-    unknown = [theirs for theirs in label_map if theirs not in position]
-    lacking = [name for name in label_names if name not in stands_for]
-    twice = [ours for ours, count in Counter(label_map.values()).items() if count > 1]
-    strange = [ours for ours in label_map.values() if ours not in label_names]
-    if twice or strange:
-        what = f"gives several of the teacher's labels to {', '.join(twice)}" if twice else ""
-        what += " and " if twice and strange else ""
-        what += f"names labels that the data lacks: {', '.join(strange)}" if strange else ""
+    given = Counter(label_map.values())
+    lists = {
+        "names labels that the teacher lacks": [theirs for theirs in label_map if theirs not in position],
+        "names labels that the data lacks": [ours for ours in given if ours not in label_names],
+        "gives several of the teacher's labels to one of the data's": [
+            ours for ours, count in given.items() if count > 1
+        ],
+        "leaves labels of the data without one": [ours for ours in label_names if ours not in given],
+    }
+    faults = [f"{what}: {', '.join(found)}" for what, found in lists.items() if found]
+    if faults:
         raise ModelError(
-            f"teacher.label_map {what}. Expected one of the teacher's labels for each of the data's: "
-            f"{', '.join(label_names)}."
+            f"teacher.label_map {' and '.join(faults)}. Expected one of the teacher's labels ({', '.join(names)}) "
+            f"for each of the data's ({', '.join(label_names)})."
         )
-    if unknown or lacking:
-        what = f"names labels that the teacher lacks: {', '.join(unknown)}" if unknown else ""
-        what += " and " if unknown and lacking else ""
-        what += f"leaves labels of the data without one: {', '.join(lacking)}" if lacking else ""
-        raise ModelError(f"teacher.label_map {what}. The teacher's labels are {', '.join(names)}.")
+    stands_for = {ours: position[theirs] for theirs, ours in label_map.items()}
     return np.array([stands_for[name] for name in label_names])
 
 

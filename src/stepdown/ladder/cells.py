@@ -32,19 +32,20 @@ def work(context: Context, cell: Cell) -> None:
     written last. A cell that was interrupted leaves no trace but time. Of several processes all train, and the main
     one measures and writes.
     """
-    folder, made_from = context.folder(cell), key(context, cell)
     # All processes look before any of them works.
     context.accelerator.wait_for_everyone()
-    manifest = store.finished(folder, made_from)
+    manifest = finished(context, cell)
     if manifest is not None:
-        context.manifests[cell.id] = manifest
         context.tell(Begun(cell.id, manifest["model"], finished_before=True))
         return
+    # Before the work: should a model's files change meanwhile, this cell is of the old ones.
+    made_from = key(context, cell)
     started, processor = time.perf_counter(), time.process_time()
     if cell.position == 0:
         model, facts = _teacher(context, cell)
     else:
         model, facts = _rung(context, cell)
+    folder = context.folder(cell)
     if context.accelerator.is_main_process:
         with store.write_folder(folder) as unfinished:
             saved.save(model, unfinished)
@@ -63,15 +64,20 @@ def work(context: Context, cell: Cell) -> None:
             }
             store.finish(unfinished, manifest)
     context.accelerator.wait_for_everyone()
-    context.manifests[cell.id] = store.read_json(folder / store.MANIFEST)
+    written = context.manifests[cell.id] = store.read_json(folder / store.MANIFEST)
     context.trained[cell.id] = model
-    context.tell(
-        Ended(
-            cell.id,
-            context.manifests[cell.id]["seconds"],
-            context.manifests[cell.id]["metrics"]["accuracy"]["value"],
-        )
-    )
+    context.tell(Ended(cell.id, written["seconds"], written["metrics"]["accuracy"]["value"]))
+
+
+def finished(context: Context, cell: Cell) -> dict[str, Any] | None:
+    """The manifest of a cell that was finished from the same inputs, which the context then knows; else None.
+
+    Its teachers must be finished.
+    """
+    manifest = store.finished(context.folder(cell), key(context, cell))
+    if manifest is not None:
+        context.manifests[cell.id] = manifest
+    return manifest
 
 
 def model_of(context: Context, cell_id: str) -> TextModel:
@@ -133,24 +139,17 @@ def _seed(context: Context, cell: Cell) -> int:
 def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     spec, dataset = context.recipe.teacher, context.dataset
     folder = context.models[spec.model[0]]
-    found = huggingface.load(folder, max_length=context.recipe.data.max_length)
-    held_out = dataset.selection
+    length, seed = context.recipe.data.max_length, _seed(context, cell)
+    found = huggingface.load_teacher(folder, dataset.task.label_names, max_length=length, seed=seed)
+    model, held_out = found.model, dataset.selection
+    context.tell(Begun(cell.id, model.description, finished_before=False))
     if found.has_head:
-        context.tell(Begun(cell.id, found.model.description, finished_before=False))
-        model, said = aligned_teacher(context, found.model)
+        model, _ = aligned_teacher(context, model)
         facts: dict[str, Any] = {"fine_tuned": False}
     else:
-        found = huggingface.load(
-            folder,
-            dataset.task.label_names,
-            max_length=context.recipe.data.max_length,
-            seed=_seed(context, cell),
-        )
-        model = found.model
-        context.tell(Begun(cell.id, model.description, finished_before=False))
         epochs = spec.epochs or fine_tuning_epochs(len(dataset.train.texts), spec.batch_size)
         rate = spec.learning_rate or fine_tuning_rate(model.parameters)
-        schedule = train.Schedule(epochs, spec.batch_size, rate, seed=_seed(context, cell))
+        schedule = train.Schedule(epochs, spec.batch_size, rate, seed=seed)
         outcome = teacher.fine_tune(
             model,
             dataset.train.texts,
@@ -163,7 +162,7 @@ def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         )
         facts = {"fine_tuned": True, "epoch": outcome.epoch, "epoch_accuracies": list(outcome.accuracies)}
         said = logits(model, model.encode(held_out.texts), precision=context.precision)
-    _require_knowledge(said, held_out.labels)
+        _require_knowledge(said, held_out.labels)
     return model, {**facts, "notes": list(found.notes)}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepdown import store, train
+from stepdown import train
 from stepdown.ladder import cells
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Cell
@@ -80,9 +80,12 @@ def estimate(context: Context) -> dict[str, Estimate]:
             asked.update(cell.teachers)
             prepared.add(cell.position)
             continue
-        for position in {cell.position, *(context.plan.cell(name).position for name in cell.teachers), 0}:
+        # From the top down: what copies the teacher's layers finds the teacher there.
+        for position in sorted(
+            {0, *(context.plan.cell(name).position for name in cell.teachers), cell.position}
+        ):
             if position not in paces:
-                paces[position] = _pace(context, position)
+                paces[position] = _pace(context, position, paces)
         fresh = [name for name in cell.teachers if name not in asked]
         found[cell.id] = _cost(context, cell, paces, fresh, first=cell.position not in prepared)
         asked.update(fresh)
@@ -94,14 +97,11 @@ def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[
     above = (TEACHER, *cell.teachers) if cell.position else ()
     if not all(name in found and found[name].finished for name in above):
         return None
-    manifest = store.finished(context.folder(cell), cells.key(context, cell))
-    if manifest is not None:
-        context.manifests[cell.id] = manifest
-    return manifest
+    return cells.finished(context, cell)
 
 
-def _pace(context: Context, position: int) -> _Pace:
-    model, batch_size, trained = _model(context, position)
+def _pace(context: Context, position: int, paces: dict[int, _Pace]) -> _Pace:
+    model, batch_size, trained = _model(context, position, paces)
     precision = context.precision_of(model)
     texts = context.texts if position else context.dataset.train.texts
     draw = np.random.default_rng(0)
@@ -141,16 +141,14 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, a
     return float(np.mean(times[len(times) // 2 :]))
 
 
-def _model(context: Context, position: int) -> tuple[TextModel, int, bool]:
+def _model(context: Context, position: int, paces: dict[int, _Pace]) -> tuple[TextModel, int, bool]:
     """A model of the size that the cell will have, texts of an update, and whether it is to be trained."""
     recipe, names = context.recipe, context.dataset.task.label_names
     length = recipe.data.max_length
     if position == 0:
         folder = context.models[recipe.teacher.model[0]]
-        found = huggingface.load(folder, max_length=length)
-        if found.has_head:
-            return found.model, recipe.teacher.batch_size, False
-        return huggingface.load(folder, names, max_length=length).model, recipe.teacher.batch_size, True
+        found = huggingface.load_teacher(folder, names, max_length=length)
+        return found.model, recipe.teacher.batch_size, not found.has_head
     settings = recipe.resolved_rung(position - 1)
     size = (settings.batch_size or batch_size_for(len(context.texts))) * settings.accumulate
     if settings.kind == "compact":
@@ -160,7 +158,7 @@ def _model(context: Context, position: int) -> tuple[TextModel, int, bool]:
         return TextModel(CompactNetwork(shape), words, names, length, "compact", shape.describe()), size, True
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(_model(context, 0)[0], settings.layers), size, True
+        return huggingface.first_layers(paces[0].model, settings.layers), size, True
     return huggingface.load(context.models[settings.model], names, max_length=length).model, size, True
 
 

@@ -92,7 +92,7 @@ class _Folder:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with self._errors(name):
             handle = os.open(self.path / name, flags | getattr(os, "O_BINARY", 0))
-            with open(handle, "rb") as file:  # noqa: PTH123
+            with open(handle, "rb") as file:  # noqa: PTH123  # a handle, which no Path opens
                 return _exactly(file.read(size + 1), size, str(self.path / name))
 
     def _stat(self, name: str) -> os.stat_result:

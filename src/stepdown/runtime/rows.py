@@ -99,7 +99,7 @@ def from_stream(stream: BinaryIO) -> Iterator[list[Row | BadRow]]:
     number, parts = 0, [b""]
     size = 0
     # Not read(): that would wait for the end. What has come is answered before more is waited for.
-    while data := stream.read1(1 << 16):  # type: ignore[attr-defined]
+    while data := stream.read1(1 << 16):  # type: ignore[attr-defined]  # BinaryIO lacks it
         parts.append(data)
         size += len(data)
         if size > _LONGEST_LINE and b"\n" not in data:

@@ -64,7 +64,7 @@ class BertHashForSequenceClassification(BertForSequenceClassification):
         embeddings.word_embeddings = HashEmbeddings(
             config.vocab_size, config.projections, config.hidden_size, config.pad_token_id
         )
-        self.post_init()  # type: ignore[no-untyped-call]
+        self.post_init()  # type: ignore[no-untyped-call]  # as above
 
 
 AutoConfig.register(BertHashConfig.model_type, BertHashConfig)

@@ -54,7 +54,7 @@ def _vectors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean input vector and mean middle-layer state of each entry's own pieces, each float64 [n, hidden]."""
     encoder = huggingface.encoder(teacher)
-    table = encoder.get_input_embeddings().weight.detach()  # type: ignore[operator]
+    table = encoder.get_input_embeddings().weight.detach()  # type: ignore[operator]  # nn.Module is untyped here
     special = torch.from_numpy(np.unique(teacher.encode([""]).ids)).long()
     device = table.device
     blocks = huggingface.layers(teacher)

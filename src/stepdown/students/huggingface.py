@@ -87,9 +87,8 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
                 )
             tokenizer = tokens.from_huggingface(folder)
             names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
-            if (
-                config.pad_token_id is None
-            ):  # some decoders have none, and then take no batch of several texts
+            # Some decoders have none, and then take no batch of several texts.
+            if config.pad_token_id is None:
                 config.pad_token_id = classifier.config.pad_token_id = tokenizer.pad_id
     except StepdownError:
         raise
@@ -132,6 +131,15 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
         some = ", ".join(sorted(missing)[:4])
         notes.append(f"{len(missing)} weights are not in {folder.name} and start at random: {some}")
     return Loaded(model, own_head and not missing, tuple(notes))
+
+
+def load_teacher(folder: Path, label_names: Sequence[str], *, max_length: int, seed: int = 0) -> Loaded:
+    """A classifier with its own head and labels if it has a head, else with a fresh head for the data's labels.
+
+    Arguments and errors are those of `load`.
+    """
+    found = load(folder, max_length=max_length)
+    return found if found.has_head else load(folder, label_names, max_length=max_length, seed=seed)
 
 
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -116,7 +117,7 @@ def fast_precision(device: torch.device) -> torch.dtype:
 def _processor_flags() -> frozenset[str]:
     """What the processor can do, as the Linux kernel tells it; empty elsewhere, where float32 is the safe choice."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             for line in file:
                 if line.startswith("flags"):
                     return frozenset(line.split(":", 1)[1].split())
