@@ -327,7 +327,9 @@ def test_lines_are_put_together_from_what_comes() -> None:
 
 def started(path: Path, *arguments: str, **pipes: Any) -> subprocess.Popen[bytes]:
     """The command as a process of its own, as a shell would start it."""
-    script = "from stepdown.cli.predict import predict; predict()"
+    # Tests that run in the background of a shell are started with Ctrl-C ignored; a user's command is not.
+    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    script = f"{heeded}; from stepdown.cli.predict import predict; predict()"
     return subprocess.Popen([sys.executable, "-c", script, str(path), *arguments], **pipes)
 
 
