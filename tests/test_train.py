@@ -110,7 +110,7 @@ def test_training_leaves_the_callers_random_numbers_alone() -> None:
 
 def test_every_text_is_seen_once_an_epoch() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 1234)
-    batches = train._epoch_batches(lengths, 16, np.random.default_rng(1))
+    batches = train._batches(lengths, 16, np.random.default_rng(1))
     assert sorted(np.concatenate(batches).tolist()) == list(range(1234))
     waste = sum(len(b) * lengths[b].max() for b in batches) / lengths.sum()
     assert waste < 1.1  # nearly equal lengths: little padding
@@ -148,3 +148,34 @@ def test_what_starts_at_random_learns_faster(tmp_path: Path) -> None:
     assert set(peaks) == set(names.values())
     assert {name for name, peak in peaks.items() if peak == 10 * SCHEDULE.learning_rate} == found.model.fresh
     assert {peak for name, peak in peaks.items() if name not in found.model.fresh} == {SCHEDULE.learning_rate}
+
+
+class _InParts:
+    """Examples in several parts, which are made anew each time they are asked for."""
+
+    def __init__(self, whole: train.Examples, parts: int) -> None:
+        self._rows = [np.arange(index, len(whole.tokens), parts) for index in range(parts)]
+        self._whole = whole
+        self.asked: list[int] = []
+        self.sizes = tuple(map(len, self._rows))
+
+    def part(self, index: int) -> train.Examples:
+        self.asked.append(index)
+        rows = self._rows[index]
+        return train.Examples(
+            self._whole.tokens.take(rows), self._whole.labels[rows], self._whole.targets[:, rows]
+        )
+
+
+def test_examples_in_parts_are_all_learnt_from() -> None:
+    model = fresh()
+    parts = _InParts(examples(model, 250), 3)
+    events = list(
+        train.fit(model, parts, HARD, train.Schedule(8, 16, 5e-3, seed=3), accelerator=Accelerator(cpu=True))
+    )
+    steps = [event for event in events if isinstance(event, train.Step)]
+    assert len(steps) == steps[-1].total == 8 * sum(-(-size // 16) for size in (84, 83, 83))
+    assert all(sorted(parts.asked[at : at + 3]) == [0, 1, 2] for at in range(0, 24, 3))
+    assert len({tuple(parts.asked[at : at + 3]) for at in range(0, 24, 3)}) > 1, "in another order each time"
+    texts, labels = corpus(300, seed=9)
+    assert (logits(model, model.encode(texts)).argmax(1) == labels).mean() > 0.9

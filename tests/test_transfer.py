@@ -1,7 +1,10 @@
 """The transfer set: what goes in, what is kept out, and how reviews are cut into sentences."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +53,11 @@ def made(dataset: Dataset, *sources: str, **spec: Any) -> transfer.Transfer:
 
 def test_without_more_texts_it_is_train(dataset: Dataset) -> None:
     found = build(dataset, None)
-    assert found.texts == [*dataset.train.texts, *dataset.unlabeled]
-    assert found.labels.tolist() == [*dataset.train.labels.tolist(), -1, -1, -1]
+    assert found.texts == dataset.train.texts
+    assert found.labels.tolist() == dataset.train.labels.tolist()
+    assert sorted(found.pool) == sorted(dataset.unlabeled)
+    assert [*found] == [*found.texts, *found.pool]
+    assert len(found) == 103
     assert found.facts.labelled == 100
     assert [source.kept for source in found.facts.sources] == [3]
 
@@ -62,10 +68,10 @@ def test_held_out_texts_and_repeats_are_kept_out(dataset: Dataset, tmp_path: Pat
     repeats = [fresh[0], fresh[1].upper(), dataset.train.texts[0], dataset.unlabeled[0], "", "  "]
     path = write(tmp_path / "more.jsonl", [*fresh, *leaks, *repeats])
     found = made(dataset, path)
-    assert found.texts[103:] == fresh
+    assert set(found.pool) == {*fresh, *dataset.unlabeled}
     source = found.facts.sources[1]
     assert (source.texts, source.overlapping, source.repeated, source.kept) == (11, 2, 4, 5)
-    assert not overlap(found.texts, dataset.report.texts + dataset.selection.texts).any()
+    assert not overlap([*found], dataset.report.texts + dataset.selection.texts).any()
     assert "2 that overlap held-out texts" in found.facts.as_text()
     assert json.loads(json.dumps(found.facts.as_dict()))["sources"][1]["kept"] == 5
 
@@ -100,25 +106,90 @@ def test_a_limit_draws_a_sample_that_depends_on_texts_alone(dataset: Dataset, tm
     first = write(tmp_path / "first.jsonl", many[:250])
     second = write(tmp_path / "second.jsonl", many[250:])
     found = made(dataset, first, second, max_texts=40)
-    kept = found.texts[103:]
+    kept = set(found.pool) - set(dataset.unlabeled)
     assert len(kept) == 40
-    assert kept == [text for text in many if text in set(kept)]
     assert sum(source.kept for source in found.facts.sources[1:]) == 40
     assert sum(source.not_drawn for source in found.facts.sources) == 460
     assert 5 < found.facts.sources[1].kept < 35
-    assert set(made(dataset, second, first, max_texts=40).texts) == set(found.texts)
+    assert [*made(dataset, second, first, max_texts=40)] == [*found]
     other = build(dataset, TransferSpec(unlabeled=(first, second), max_texts=40), seed=1)
-    assert set(other.texts) != set(found.texts)
-    assert len(made(dataset, first, max_texts=400).texts) == 103 + 250
+    assert {*other} != {*found}
+    assert len(made(dataset, first, max_texts=400)) == 103 + 250
 
 
-def test_memory_is_bounded_by_the_sample(dataset: Dataset) -> None:
-    from stepdown.data.groups import Index, words
+def test_texts_without_labels_come_in_random_order_and_a_larger_limit_begins_with_a_smaller(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    many = texts(3 * transfer.CHUNK, 5)
+    path = write(tmp_path / "many.jsonl", many)
+    dataset = replace(dataset, unlabeled=[])
+    small, large = (made(dataset, path, max_texts=limit).pool for limit in (5000, 6000))
+    assert [*large][:5000] == [*small]
+    assert small.digests[:2] == large.digests[:2], "so these chunks are labelled once"
+    place = {text: at for at, text in enumerate(many)}
+    places = np.array([place[text] for text in large])
+    assert abs(np.corrcoef(places, np.arange(len(places)))[0, 1]) < 0.1
 
-    sieve = transfer.Sieve(Index(words(dataset.report.texts)), set(), most=10)
-    sieve.pour("made up", ([text] for text in texts(200, 6)))
-    assert len(sieve._texts) <= 20
-    assert len(sieve.texts()) == 10
+
+def test_of_equal_texts_the_first_is_kept(dataset: Dataset, tmp_path: Path) -> None:
+    plain = texts(300, 5)
+    one = write(tmp_path / "one.jsonl", plain)
+    two = write(tmp_path / "two.jsonl", [text.upper() for text in plain])
+    found = made(dataset, one, two)
+    assert set(found.pool) == {*plain, *dataset.unlabeled}
+    assert [(source.kept, source.repeated) for source in found.facts.sources] == [(3, 0), (300, 0), (0, 300)]
+
+
+def test_any_text_comes_back_as_it_was() -> None:
+    odd = ["\ud800 half a pair", "a\nline\u2028and\x00more", "\U0001f600", '"quoted" \\', "x" * 100_000]
+    pool = transfer.Pool(odd * 1000)
+    assert [*pool] == odd * 1000
+    assert len(pool) == 5000
+    assert len(pool.chunk(2)) == 5000 - 2 * transfer.CHUNK
+    assert [*transfer.Pool([])] == []
+
+
+def test_a_sample_stands_for_all(dataset: Dataset, tmp_path: Path) -> None:
+    found = made(dataset, write(tmp_path / "many.jsonl", texts(900, 5)))
+    some = found.sample(100)
+    assert len(some) == 100
+    assert 5 <= len(set(some) & set(found.texts)) <= 15
+    assert some == found.sample(100)
+    assert sorted(found.sample(5000)) == sorted(found)
+    assert build(dataset, None).sample(10)
+
+
+def _peak(code: str, *arguments: str) -> int:
+    """Peak memory of a process that runs some code, in kilobytes."""
+    resource = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{resource}", *arguments], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+def test_memory_does_not_grow_with_the_texts(tmp_path: Path) -> None:
+    data_path = write(tmp_path / "data.jsonl", texts(200, 0), [0, 1] * 100)
+    code = """
+import sys
+from stepdown import data, transfer
+from stepdown.recipe import DataSpec, TransferSpec
+dataset = data.load(DataSpec(source=sys.argv[1], text=("text",), label=("label",)), 0)
+found = transfer.build(dataset, TransferSpec(unlabeled=(sys.argv[2],)))
+assert len(found) > int(sys.argv[3])
+assert sum(len(text) for text in found) > 0
+"""
+    peaks = []
+    for count in (20_000, 400_000):
+        path = tmp_path / f"{count}.txt"
+        draw = np.random.default_rng(count)
+        words = np.array(WORDS)
+        with path.open("w") as file:
+            for _ in range(count // 20_000):
+                file.writelines(" ".join(row) + "\n" for row in words[draw.integers(0, 5000, (20_000, 12))])
+        peaks.append(_peak(code, data_path, str(path), str(count - 1000)))
+    # 380,000 more texts of 70 characters are 27 MB, and as Python's strings 46.
+    assert peaks[1] - peaks[0] < 20_000
 
 
 def test_sentences_of_a_source(dataset: Dataset, tmp_path: Path) -> None:
@@ -128,7 +199,7 @@ def test_sentences_of_a_source(dataset: Dataset, tmp_path: Path) -> None:
         [f"{one}.<br /><br />Too short. {leak.capitalize()}. W{two}!", "W" + "w " * 70],
     )
     found = made(dataset, path, split_sentences=True)
-    assert found.texts[103:] == [f"{one}.", f"W{two}!"]
+    assert set(found.pool) == {f"{one}.", f"W{two}!", *dataset.unlabeled}
     source = found.facts.sources[1]
     assert (source.texts, source.sentences, source.length, source.overlapping) == (2, 5, 2, 1)
 
@@ -200,7 +271,6 @@ def test_views_are_cleaned_of_held_out_texts_and_counted(tmp_path: Path) -> None
     (source,) = made.facts.sources
     assert source.source == "views of train"
     assert source.texts == 4 * len(dataset.train)
-    assert len(made.texts) == len(dataset.train) + source.kept
-    assert (made.labels[len(dataset.train) :] == -1).all()
+    assert len(made) == len(dataset.train) + source.kept
     held_out = [*dataset.selection.texts, *dataset.report.texts]
-    assert not set(made.texts) & set(held_out)
+    assert not {*made} & set(held_out)

@@ -16,7 +16,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from stepdown import assets, data, export, recipe, report, store, train, transfer
 from stepdown.errors import InputError
 from stepdown.ladder import cells, outcome
-from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key, transfer_key
+from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
 from stepdown.ladder.plan import Cell, plan
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
@@ -50,19 +50,15 @@ def open_run(
     with accelerator.main_process_first():
         names = [*chosen.teacher.model, *_rung_models(chosen)]
         models = {name: assets.model(name, progress=partial(fetching, name)) for name in names}
-    gathered = transfer.build(dataset, chosen.transfer, chosen.seed)
     layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds)
     return Context(
         chosen,
         layout,
         out,
         dataset,
-        gathered.texts,
-        gathered.labels,
-        gathered.facts,
+        transfer.build(dataset, chosen.transfer, chosen.seed),
         models,
         data_key(dataset),
-        transfer_key(gathered.texts, gathered.labels),
         accelerator,
         fast_precision(accelerator.device),
     )

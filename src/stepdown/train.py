@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -81,6 +81,26 @@ class Examples:
     labels: np.ndarray
     targets: np.ndarray
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Examples are `Parts` of one part."""
+        return (len(self.tokens),)
+
+    def part(self, index: int) -> Examples:
+        """The one part."""
+        return self
+
+
+class Parts(Protocol):
+    """More examples than fit in memory."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Texts of each part; each is a random sample of all."""
+
+    def part(self, index: int) -> Examples:
+        """The examples of one part."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -110,7 +130,7 @@ _WINDOW = 50
 
 def fit(
     model: TextModel,
-    examples: Examples,
+    parts: Parts,
     objective: Objective,
     schedule: Schedule,
     *,
@@ -118,6 +138,8 @@ def fit(
     precision: torch.dtype = torch.float32,
 ) -> Iterator[Event]:
     """Train a model in place, yielding events.
+
+    A pass works through the parts of its examples in random order, and through each in random order.
 
     At an `Epoch` event the model holds the weights that it would have if training stopped there (the averaged ones
     with `ema`). Deterministic for a seed on one machine, whatever the caller does with the events. The model is left
@@ -133,8 +155,7 @@ def fit(
         lr=schedule.learning_rate,
         fused=device.type in ("cpu", "cuda"),
     )
-    count = len(examples.tokens)
-    per_epoch = -(-count // schedule.batch_size)
+    per_epoch = sum(-(-size // schedule.batch_size) for size in parts.sizes)
     total = per_epoch * schedule.epochs
     average = _Average(network, schedule.ema) if schedule.ema is not None else None
     weights = None
@@ -146,7 +167,7 @@ def fit(
         done = 0
         for epoch in range(schedule.epochs):
             epoch_loss = 0.0
-            for batch in _epoch_batches(examples.tokens.lengths, schedule.batch_size, shuffler):
+            for examples, batch in _epoch_batches(parts, schedule.batch_size, shuffler):
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak"] * _rate(done, total, schedule.warmup)
                 loss = 0.0
@@ -214,7 +235,17 @@ def _loss(
     return loss
 
 
-def _epoch_batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> list[np.ndarray]:
+def _epoch_batches(
+    parts: Parts, size: int, shuffler: np.random.Generator
+) -> Iterator[tuple[Examples, np.ndarray]]:
+    """All examples once, in batches of some rows of a part."""
+    for index in shuffler.permutation(len(parts.sizes)).tolist():
+        examples = parts.part(index)
+        for batch in _batches(examples.tokens.lengths, size, shuffler):
+            yield examples, batch
+
+
+def _batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> list[np.ndarray]:
     """All rows once, in batches of nearly equal lengths, in random order."""
     order = shuffler.permutation(len(lengths))
     batches: list[np.ndarray] = []

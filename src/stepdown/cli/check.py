@@ -21,6 +21,6 @@ def check(recipe_name: str, sets: tuple[str, ...]) -> None:
     with Fetching() as fetching:
         context = runs.open_run(chosen, Path("runs") / chosen.name, fetching.tell)
     click.echo(context.dataset.facts.as_text())
-    click.echo("\n" + context.transfer_facts.as_text())
+    click.echo("\n" + context.transfer.facts.as_text())
     click.echo("\n".join(["", "Teacher", *(f"  {line}" for line in runs.check_teacher(context))]))
     click.echo("\nPlan\n" + plan_text(context, estimate(context)))

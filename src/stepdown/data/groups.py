@@ -107,7 +107,7 @@ class _Hashes(dict[str, int]):
         value = int.from_bytes(
             blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
         )
-        if len(self) < 4_000_000:
+        if len(self) < 1 << 18:  # the frequent words are among the first
             self[word] = value
         return value
 

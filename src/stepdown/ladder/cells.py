@@ -13,12 +13,13 @@ import torch
 from stepdown import __version__, evaluate, store, teacher, train
 from stepdown.errors import ModelError
 from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
+from stepdown.ladder.feed import Feed
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe import RungSettings
 from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs, fine_tuning_rate, loss_for
 from stepdown.students import building, huggingface, saved
 from stepdown.students.model import TextModel, logits
-from stepdown.targets import targets
+from stepdown.targets import Labeller
 
 # Texts for timing: enough for a steady figure, few enough that even a large teacher takes seconds.
 _TIMED_TEXTS = 256
@@ -109,7 +110,7 @@ def key(context: Context, cell: Cell) -> str:
     else:
         settings = recipe.resolved_rung(cell.position - 1)
         source = folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
-        about = repr(settings), source, context.transfer_key
+        about = repr(settings), source, context.transfer.key
     above = [
         context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests
     ]
@@ -198,14 +199,8 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     settings = context.recipe.resolved_rung(cell.position - 1)
     model, notes = _build(context, cell, settings)
     context.tell(Begun(cell.id, model.description, finished_before=False))
-    labelled = context.labels >= 0
-    rows = np.arange(len(context.texts)) if cell.teachers else np.flatnonzero(labelled)
-    texts = [context.texts[row] for row in rows]
-    said = [_ask(context, cell, name, texts) for name in cell.teachers]
+    parts, digests = _learned(context, cell, model)
     classes = len(model.label_names)
-    stacked = (
-        np.stack([one.logits for one in said]) if said else np.zeros((0, len(rows), classes), np.float32)
-    )
     soft, hard = (settings.soft_weight, settings.hard_weight) if cell.teachers else (0.0, 1.0)
     objective = train.Objective(
         soft,
@@ -217,7 +212,7 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     )
     schedule = train.Schedule(
         settings.epochs,
-        (settings.batch_size or batch_size_for(len(rows))) * settings.accumulate,
+        (settings.batch_size or batch_size_for(sum(parts.sizes))) * settings.accumulate,
         settings.learning_rate,
         accumulate=settings.accumulate,
         weight_decay=settings.weight_decay,
@@ -225,11 +220,10 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         ema=settings.ema or None,
         seed=_seed(context, cell),
     )
-    examples = train.Examples(model.encode(texts), context.labels[rows], stacked)
     losses = []
     for event in train.fit(
         model,
-        examples,
+        parts,
         objective,
         schedule,
         accelerator=context.accelerator,
@@ -238,7 +232,24 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         context.tell(Trained(cell.id, event))
         if isinstance(event, train.Epoch):
             losses.append(event.loss)
-    return model, {"epoch_losses": losses, "targets": [one.digest for one in said], "notes": list(notes)}
+    return model, {"epoch_losses": losses, "targets": digests, "notes": list(notes)}
+
+
+def _learned(context: Context, cell: Cell, model: TextModel) -> tuple[train.Parts, list[str]]:
+    """What a rung learns from, and digests of its teachers' targets: the labelled texts alone if it has none."""
+    transfer = context.transfer
+    if not cell.teachers:
+        nothing = np.zeros((0, len(transfer.texts), len(model.label_names)), np.float32)
+        return train.Examples(model.encode(transfer.texts), transfer.labels, nothing), []
+    feed = Feed(
+        model,
+        transfer,
+        [_labeller(context, name) for name in cell.teachers],
+        progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
+        rank=context.accelerator.process_index,
+        ranks=context.accelerator.num_processes,
+    )
+    return feed, feed.digests
 
 
 def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextModel, tuple[str, ...]]:
@@ -259,7 +270,7 @@ def _prepared(context: Context, position: int, settings: RungSettings) -> buildi
     assert settings.max_params is not None
     folder = context.out / "prepared" / f"rung{position}"
     key = store.digest(
-        context.manifests[TEACHER]["key"], context.transfer_key, str(settings.max_params), __version__
+        context.manifests[TEACHER]["key"], context.transfer.key, str(settings.max_params), __version__
     )
     # The other processes of the run wait until the main one has it on disk.
     with context.accelerator.main_process_first():
@@ -274,7 +285,7 @@ def _prepared_once(context: Context, max_params: int, folder: Path, key: str) ->
     prepared = building.prepare(
         max_params,
         context.dataset.train.texts,
-        context.texts,
+        context.transfer,
         model_of(context, TEACHER),
         precision=context.precision,
     )
@@ -284,17 +295,12 @@ def _prepared_once(context: Context, max_params: int, folder: Path, key: str) ->
     return prepared
 
 
-def _ask(context: Context, cell: Cell, name: str, texts: list[str]) -> Any:
+def _labeller(context: Context, name: str) -> Labeller:
     model = model_of(context, name)
-    return targets(
-        model,
-        store.digest(*sorted(f"{n} {f['sha256']}" for n, f in context.manifests[name]["files"].items())),
-        texts,
-        precision=context.precision_of(model),
-        progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
-        rank=context.accelerator.process_index,
-        ranks=context.accelerator.num_processes,
-    )
+    # The model's own files, without what it once said of the splits.
+    files = context.manifests[name]["files"].items()
+    digest = store.digest(*sorted(f"{n} {f['sha256']}" for n, f in files if not n.endswith(".npy")))
+    return Labeller(model, digest, context.precision_of(model))
 
 
 def _class_weights(context: Context) -> tuple[float, ...]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -17,7 +16,7 @@ from stepdown.data.dataset import Dataset
 from stepdown.ladder.plan import Cell, Plan
 from stepdown.recipe import Recipe
 from stepdown.students.model import TextModel
-from stepdown.transfer import TransferFacts
+from stepdown.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,10 @@ class Context:
     """The state of one run.
 
     Attributes:
-        texts: the transfer set: labelled train texts first, then texts without labels.
-        labels: int64, of each text; −1 where there is none.
-        transfer_facts: what the transfer set is made of.
+        transfer: all texts to learn from.
         models: folder of every model that the recipe takes from somewhere, by its name there: looked up once, so that
             a hub cannot change a model in the middle of a run.
         data_key: digest of the labelled texts of all splits.
-        transfer_key: digest of the transfer set.
         trained: models of finished cells that are still needed, by cell id.
         manifests: of finished cells, by cell id.
         tell: is called with everything that happens.
@@ -85,12 +81,9 @@ class Context:
     plan: Plan
     out: Path
     dataset: Dataset
-    texts: list[str]
-    labels: np.ndarray
-    transfer_facts: TransferFacts
+    transfer: Transfer
     models: Mapping[str, Path]
     data_key: str
-    transfer_key: str
     accelerator: Accelerator
     precision: torch.dtype
     tell: Callable[[Happening], None] = lambda happening: None
@@ -117,8 +110,3 @@ def data_key(dataset: Dataset) -> str:
         *dataset.report.texts,
         dataset.report.labels,
     )
-
-
-def transfer_key(texts: list[str], labels: np.ndarray) -> str:
-    """Digest of the transfer set, on which every rung depends, if only for its words."""
-    return store.digest(*texts, labels)

@@ -103,17 +103,24 @@ def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[
 def _pace(context: Context, position: int, paces: dict[int, _Pace]) -> _Pace:
     model, batch_size, trained = _model(context, position, paces)
     precision = context.precision_of(model)
-    texts = context.texts if position else context.dataset.train.texts
-    draw = np.random.default_rng(0)
-    rows = draw.permutation(len(texts))[: max(_ASKED, batch_size * _STEPS[model.kind])]
-    learned = model.encode([texts[row] for row in rows[: batch_size * _STEPS[model.kind]]])
+    count = batch_size * _STEPS[model.kind]
+    texts = _some(context, max(_ASKED, count), labelled=position == 0)
+    learned = model.encode(texts[:count])
     accumulate = context.recipe.resolved_rung(position - 1).accumulate if position else 1
     step = _step(context, model, learned, batch_size, accumulate) if trained else 0.0
-    asked = model.encode([texts[row] for row in rows[:_ASKED]])
+    asked = model.encode(texts[:_ASKED])
     logits(model, asked, precision=precision)
     last = time.perf_counter()
     logits(model, asked, precision=precision)
     return _Pace(step, (time.perf_counter() - last) / len(asked), model, batch_size, trained)
+
+
+def _some(context: Context, count: int, *, labelled: bool) -> list[str]:
+    """Texts that stand for all of the transfer set, or for the labelled ones of it."""
+    if not labelled:
+        return context.transfer.sample(count)
+    texts = context.dataset.train.texts
+    return [texts[row] for row in np.random.default_rng(0).permutation(len(texts))[:count]]
 
 
 def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, accumulate: int) -> float:
@@ -150,10 +157,10 @@ def _model(context: Context, position: int, paces: dict[int, _Pace]) -> tuple[Te
         found = huggingface.load_teacher(folder, names, max_length=length)
         return found.model, recipe.teacher.batch_size, not found.has_head
     settings = recipe.resolved_rung(position - 1)
-    size = (settings.batch_size or batch_size_for(len(context.texts))) * settings.accumulate
+    size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
     if settings.kind == "compact":
         assert settings.max_params is not None
-        counts = vocabulary.count_words(context.texts[:_COUNTED])
+        counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
         words, shape = building.sized(settings.max_params, len(names), counts, counts)
         return TextModel(CompactNetwork(shape), words, names, length, "compact", shape.describe()), size, True
     if settings.kind == "teacher-layers":
@@ -173,7 +180,7 @@ def _cost(
     pace = paces[cell.position]
     labelled = len(context.dataset.train.texts)
     measured = len(context.dataset.selection.texts) + len(context.dataset.report.texts)
-    asking = sum(paces[context.plan.cell(name).position].text for name in fresh) * len(context.texts)
+    asking = sum(paces[context.plan.cell(name).position].text for name in fresh) * len(context.transfer)
     if cell.position == 0:
         learned = labelled
         epochs = 0
@@ -182,7 +189,7 @@ def _cost(
         measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:
         epochs = context.recipe.resolved_rung(cell.position - 1).epochs
-        learned = len(context.texts) if cell.teachers else labelled
+        learned = len(context.transfer) if cell.teachers else labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
     seconds = asking + epochs * learned / pace.batch_size * pace.step + measured * pace.text
     if first and pace.model.kind == "compact":

@@ -119,9 +119,9 @@ def _data(context: Context) -> dict[str, Any]:
         "train": len(dataset.train.texts),
         "selection": len(dataset.selection.texts),
         "report": len(dataset.report.texts),
-        "transfer": len(context.texts),
+        "transfer": len(context.transfer),
         "facts": dataset.facts.as_dict(),
-        "transfer_facts": context.transfer_facts.as_dict(),
+        "transfer_facts": context.transfer.facts.as_dict(),
     }
 
 

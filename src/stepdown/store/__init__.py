@@ -12,6 +12,7 @@ do.
     digests    what something was made from
     arrays     arrays that notice damage
     manifests  folders that know whether they are complete
+    scratch    files without a name, for what does not fit in memory
 """
 
 from stepdown.store.arrays import load_array, save_array
@@ -29,9 +30,11 @@ from stepdown.store.files import (
 from stepdown.store.locks import lock
 from stepdown.store.manifests import MANIFEST, finish, finished
 from stepdown.store.places import cache_dir, disk_errors, disk_failures, free_bytes
+from stepdown.store.scratch import Scratch
 
 __all__ = [
     "MANIFEST",
+    "Scratch",
     "append",
     "cache_dir",
     "digest",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Prepared:
 def prepare(
     max_params: int,
     task_texts: Sequence[str],
-    transfer_texts: Sequence[str],
+    transfer_texts: Iterable[str],
     teacher: TextModel,
     *,
     precision: torch.dtype,

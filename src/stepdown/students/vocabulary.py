@@ -10,14 +10,24 @@ from stepdown.tokens.words import Words
 # Pieces that spell words outside the vocabulary: at most this many, and at most this share of it.
 MOST_PIECES = 1000
 _PIECE_SHARE = 0.1
+# Different words that are counted at a time, some 60 MB.
+MOST_WORDS = 500_000
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each word occurs, words as the `words` tokenizer splits them."""
+    """How often each word occurs, words as the `words` tokenizer splits them.
+
+    Of more than half a million different words the rarest are forgotten on the way, and a word that comes back then
+    counts from there (lossy counting, Manku and Motwani 2002): no vocabulary reaches that far down.
+    """
     splitter = Words(())
     counts: Counter[str] = Counter()
+    rare = 0
     for text in texts:
         counts.update(splitter.words(text))
+        while len(counts) > MOST_WORDS:
+            rare += 1
+            counts = Counter({word: count for word, count in counts.items() if count > rare})
     return counts
 
 

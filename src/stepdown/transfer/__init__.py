@@ -9,13 +9,25 @@ The labelled texts of train are what `data.split` left of them: none equals a he
 splits that came with the data stays, and is counted: the arm that learns from labels alone reads them too, and a
 comparison of arms that read different train texts would not be one.
 
-Sources are streamed, and only what is kept stays in memory.
+Sources are streamed, and what is kept of them lies on disk: memory does not grow with it.
 """
 
 from stepdown.transfer.build import Transfer, build
 from stepdown.transfer.facts import SourceFacts, TransferFacts
+from stepdown.transfer.pool import CHUNK, Pool, cut
 from stepdown.transfer.sentences import sentences
 from stepdown.transfer.sieve import Sieve
 from stepdown.transfer.views import views
 
-__all__ = ["Sieve", "SourceFacts", "Transfer", "TransferFacts", "build", "sentences", "views"]
+__all__ = [
+    "CHUNK",
+    "Pool",
+    "Sieve",
+    "SourceFacts",
+    "Transfer",
+    "TransferFacts",
+    "build",
+    "cut",
+    "sentences",
+    "views",
+]

@@ -4,32 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepdown import store
 from stepdown.data import Dataset, choose, columns, groups, read
 from stepdown.data.groups import Index
 from stepdown.errors import DataError
 from stepdown.recipe import TransferSpec
 from stepdown.transfer.facts import TransferFacts
+from stepdown.transfer.pool import Pool
 from stepdown.transfer.sieve import Sieve
 from stepdown.transfer.views import views
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """The transfer set.
+    """The transfer set: labelled texts in memory, all others on disk.
 
     Attributes:
-        texts: labelled texts of train first; a text that train has with two labels is there twice.
-        labels: int64 [texts], −1 where there is none.
+        texts: labelled texts of train; a text that train has with two labels is there twice.
+        labels: int64, of these.
+        pool: the texts without a label.
         facts: what it is made of.
     """
 
     texts: list[str]
     labels: NDArray[np.int64]
+    pool: Pool
     facts: TransferFacts
+
+    def __len__(self) -> int:
+        return len(self.texts) + len(self.pool)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.texts
+        yield from self.pool
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of all texts and labels."""
+        return store.digest(*self.texts, self.labels, *self.pool.digests)
+
+    def sample(self, count: int) -> list[str]:
+        """About `count` texts that stand for all of them, always the same ones, in random order."""
+        share = len(self.texts) / max(1, len(self))
+        draw = np.random.default_rng(0)
+        rows = draw.permutation(len(self.texts))[: round(share * count)]
+        some = [self.texts[row] for row in rows]
+        some += islice(self.pool, count - len(some))  # which is in random order
+        return [some[row] for row in draw.permutation(len(some))]
 
 
 def build(dataset: Dataset, spec: TransferSpec | None, seed: int = 0) -> Transfer:
@@ -38,29 +65,28 @@ def build(dataset: Dataset, spec: TransferSpec | None, seed: int = 0) -> Transfe
     Args:
         dataset: read and cut.
         spec: more texts, or None for those of the data set alone.
-        seed: of the draw, where `spec.max_texts` leaves some out.
+        seed: of the views, and of the order of the texts without labels.
 
     Raises:
         DataError: a source cannot be read, or its text column cannot be told.
         HubError: a hub or package index did not deliver.
+        StoreError: the disk of the cache, where the texts wait, is full or fails.
     """
     spec = spec or TransferSpec()
     train = groups.words(dataset.train.texts)
     held_out = groups.words([*dataset.selection.texts, *dataset.report.texts])
     index = Index(held_out, train)
-    seen = set(train.whole.tolist())
-    own, named = Sieve(index, seen), Sieve(index, seen, spec.max_texts, seed)
+    sieve = Sieve(index, train.whole, seed)
     if dataset.unlabeled:
-        own.pour("train, rows without a label", [dataset.unlabeled])
+        sieve.pour("train, rows without a label", [dataset.unlabeled])
     if spec.views:
-        own.pour("views of train", [views(dataset.train.texts, spec.views, seed)])
+        sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed)])
     for source in spec.unlabeled:
-        named.pour(source, _texts(source, spec.text), split=spec.split_sentences)
-    texts = [*own.texts(), *named.texts()]
-    labels = np.concatenate([dataset.train.labels, np.full(len(texts), -1, np.int64)])
+        sieve.pour(source, _texts(source, spec.text), split=spec.split_sentences, limited=True)
+    pool, sources = sieve.pool(spec.max_texts)
     overlapping = int(index.overlaps(train).sum())
-    facts = TransferFacts(len(dataset.train), overlapping, (*own.facts(), *named.facts()))
-    return Transfer([*dataset.train.texts, *texts], labels, facts)
+    facts = TransferFacts(len(dataset.train), overlapping, sources)
+    return Transfer(list(dataset.train.texts), dataset.train.labels.astype(np.int64), pool, facts)
 
 
 def _texts(source: str, text: Sequence[str] | None) -> Iterator[list[str]]:

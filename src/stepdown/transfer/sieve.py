@@ -1,94 +1,141 @@
-"""Takes texts in, keeps each once, and drops what overlaps held-out texts."""
+"""Takes texts in, keeps each once, and drops what overlaps held-out texts, in memory that does not grow with them."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from stepdown import store
 from stepdown.data import groups
-from stepdown.data.groups import Index
+from stepdown.data.groups import Index, Keys
 from stepdown.transfer.facts import SourceFacts
+from stepdown.transfer.pool import Pool
 from stepdown.transfer.sentences import sentences
 
 # Words of a sentence that is kept: shorter ones say too little, longer ones are lists and failed cuts.
 SHORTEST, LONGEST = 3, 60
+# Heaps on disk, by the leading bits of a text's rank. One of them at a time is read into memory and sorted.
+_HEAP_BITS = 6
 
 
 class Sieve:
     """Takes texts in, keeps each once, drops what overlaps held-out texts, and counts.
 
-    Of more than `most` texts a random sample is kept: those whose hashes, stirred by the seed, are smallest. So the
-    sample depends on the texts alone, and memory is bounded by the sample, not by what is poured in.
+    A text's rank is its hash, stirred by the seed. Texts go to heaps on disk by rank; a heap holds all copies of its
+    texts, so repeats are found heap by heap, and sorted heap by heap they stand in one random order that depends on
+    the texts alone. A limit keeps those of the lowest ranks: so what a smaller limit keeps comes first under a larger
+    one, in the same order, and is not labelled again.
 
     Args:
         index: of the held-out texts.
-        seen: keys of texts that are there already; grows.
-        most: texts that are kept in all.
-        seed: of the sample.
+        taken: keys of texts that are there already.
+        seed: of the order.
     """
 
-    def __init__(self, index: Index, seen: set[int], most: int | None = None, seed: int = 0) -> None:
-        self._index, self._seen, self._most = index, seen, most
+    def __init__(self, index: Index, taken: Keys, seed: int = 0) -> None:
+        self._index, self._taken = index, np.sort(taken)
         self._salt = groups.mix(np.array([seed], np.uint64))
-        self._texts: list[str] = []
-        self._ranks = np.zeros(0, np.uint64)
-        self._sources = np.zeros(0, np.int64)
-        self._counts: list[tuple[str, Counter[str]]] = []
+        self._heaps: dict[int, store.Scratch] = {}
+        self._sources: list[tuple[str, bool, Counter[str]]] = []
 
-    def pour(self, source: str, blocks: Iterable[list[str]], split: bool = False) -> None:
-        """Take in the texts of a source, cut into sentences if `split`."""
+    def pour(
+        self, source: str, blocks: Iterable[list[str]], *, split: bool = False, limited: bool = False
+    ) -> None:
+        """Take in the texts of a source.
+
+        Args:
+            source: its name.
+            blocks: its texts.
+            split: cut them into sentences.
+            limited: whether the limit of `pool` is for them.
+        """
         counts: Counter[str] = Counter()
-        self._counts.append((source, counts))
+        self._sources.append((source, limited, counts))
         for block in blocks:
             counts["texts"] += len(block)
             if split:
-                cut = [sentence for text in block for sentence in sentences(text)]
-                block = [sentence for sentence in cut if SHORTEST <= len(sentence.split()) <= LONGEST]
-                counts["sentences"] += len(cut)
-                counts["length"] += len(cut) - len(block)
+                whole = [sentence for text in block for sentence in sentences(text)]
+                block = [sentence for sentence in whole if SHORTEST <= len(sentence.split()) <= LONGEST]
+                counts["sentences"] += len(whole)
+                counts["length"] += len(whole) - len(block)
             self._take(block, counts)
 
     def _take(self, block: list[str], counts: Counter[str]) -> None:
         words = groups.words(block)
-        overlapping = self._index.overlaps(words)
-        chosen = []
-        for row, key in enumerate(words.whole.tolist()):
-            if key in self._seen:
-                counts["repeated"] += 1
-            elif overlapping[row]:
-                counts["overlapping"] += 1
-            else:
-                self._seen.add(key)
-                chosen.append(row)
-        self._texts += [block[row] for row in chosen]
-        self._ranks = np.concatenate([self._ranks, groups.mix(words.whole[chosen] ^ self._salt)])
-        self._sources = np.concatenate([self._sources, np.full(len(chosen), len(self._counts) - 1)])
-        if self._most is not None and len(self._texts) > 2 * self._most:
-            self._thin(self._most)
+        known = _hold(self._taken, words.whole)
+        overlapping = self._index.overlaps(words) & ~known
+        counts["repeated"] += int(known.sum())
+        counts["overlapping"] += int(overlapping.sum())
+        rows = np.flatnonzero(~known & ~overlapping)
+        ranks = groups.mix(words.whole[rows] ^ self._salt)
+        heaps = ranks >> np.uint64(64 - _HEAP_BITS)
+        source = len(self._sources) - 1
+        for heap in np.unique(heaps).tolist():
+            some = heaps == heap
+            entry = source, ranks[some].tolist(), [block[row] for row in rows[some].tolist()]
+            if heap not in self._heaps:
+                self._heaps[heap] = store.Scratch()
+            self._heaps[heap].add(json.dumps(entry).encode() + b"\n")
 
-    def _thin(self, most: int) -> None:
-        """Keep the texts of the lowest ranks, in the order in which they came."""
-        if len(self._texts) <= most:
-            return
-        rows = np.sort(np.argpartition(self._ranks, most - 1)[:most])
-        self._texts = [self._texts[row] for row in rows.tolist()]
-        self._ranks, self._sources = self._ranks[rows], self._sources[rows]
+    def pool(self, most: int | None = None) -> tuple[Pool, tuple[SourceFacts, ...]]:
+        """What is kept of everything, and what became of each source's texts. The sieve is empty afterwards.
 
-    def texts(self) -> list[str]:
-        """What is kept of everything so far."""
-        if self._most is not None:
-            self._thin(self._most)
-        return self._texts
+        Args:
+            most: texts of limited sources that are kept in all.
 
-    def facts(self) -> tuple[SourceFacts, ...]:
-        """What became of each source's texts."""
-        self.texts()
-        kept = np.bincount(self._sources, minlength=len(self._counts)).tolist()
-        return tuple(
-            _facts(source, counts, count) for (source, counts), count in zip(self._counts, kept, strict=True)
-        )
+        Raises:
+            StoreError: the disk fails.
+        """
+        kept: Counter[int] = Counter()
+        pool = Pool(self._kept(most, kept))
+        facts = [_facts(name, counts, kept[at]) for at, (name, _, counts) in enumerate(self._sources)]
+        return pool, tuple(facts)
+
+    def _kept(self, most: int | None, kept: Counter[int]) -> Iterator[str]:
+        room = most
+        for heap in sorted(self._heaps):
+            ranks, sources, texts = _read(self._heaps.pop(heap))
+            # Stable, so that of equal texts the one that was poured first comes first.
+            order = np.argsort(ranks, kind="stable")
+            again = np.zeros(len(order), np.bool_)
+            again[1:] = ranks[order][1:] == ranks[order][:-1]
+            for row, repeated in zip(order.tolist(), again.tolist(), strict=True):
+                source = sources[row]
+                _, limited, counts = self._sources[source]
+                if repeated:
+                    counts["repeated"] += 1
+                    continue
+                if limited and room is not None:
+                    if room == 0:
+                        continue
+                    room -= 1
+                kept[source] += 1
+                yield texts[row]
+
+
+def _read(heap: store.Scratch) -> tuple[Keys, list[int], list[str]]:
+    """Rank, source and text of everything on a heap, in the order in which it came."""
+    ranks: list[int] = []
+    sources: list[int] = []
+    texts: list[str] = []
+    heap.file.seek(0)
+    for line in heap.file:
+        source, some, block = json.loads(line)
+        ranks += some
+        sources += [source] * len(block)
+        texts += block
+    return np.array(ranks, np.uint64), sources, texts
+
+
+def _hold(ordered: Keys, keys: Keys) -> groups.Mask:
+    """Which of `keys` are among the ordered ones."""
+    if not len(ordered):
+        return np.zeros(len(keys), np.bool_)
+    at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+    return np.asarray(ordered[at] == keys)
 
 
 def _facts(source: str, counts: Counter[str], kept: int) -> SourceFacts:
