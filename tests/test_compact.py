@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from stepdown.errors import ModelError
 from stepdown.export import graphs
-from stepdown.students import building, saved, vocabulary
+from stepdown.students import building, embeddings, huggingface, saved, vocabulary
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens.words import Words
+from tests.conftest import make_teacher
 
 WORDS = Words(tuple(f"w{index}" for index in range(400)))
 
@@ -130,3 +131,23 @@ def test_every_entry_of_a_sized_student_has_a_row(words: int, max_params: int, c
     chosen, shape = building.sized(max_params, classes, counts, counts)
     assert chosen.vocab_size <= shape.vocabulary
     assert shape.parameters <= max_params
+
+
+def test_neighbours_are_the_words_of_the_nearest_meaning(tmp_path: Path) -> None:
+    model = huggingface.load(make_teacher(tmp_path / "teacher"), ("no", "yes"), max_length=32).model
+    words = ["good", "fine", "bad", "dull", "word1", "word2"]
+    table = huggingface.encoder(model).get_input_embeddings().weight
+    with torch.no_grad():
+        for one, other in (("good", "fine"), ("bad", "dull")):
+            first, second = (int(model.encode([word]).ids[1]) for word in (one, other))
+            table[second] = table[first] + 1e-3
+    found = embeddings.neighbours(model, words, precision=torch.float32, nearest=3)
+    assert list(found) == words
+    assert all(word not in near and len(near) == 3 for word, near in found.items())
+    assert (found["good"][0], found["fine"][0], found["bad"][0], found["dull"][0]) == (
+        "fine",
+        "good",
+        "dull",
+        "bad",
+    )
+    assert embeddings.neighbours(model, ["alone"], precision=torch.float32) == {}

@@ -274,3 +274,19 @@ def test_views_are_cleaned_of_held_out_texts_and_counted(tmp_path: Path) -> None
     assert len(made) == len(dataset.train) + source.kept
     held_out = [*dataset.selection.texts, *dataset.report.texts]
     assert not {*made} & set(held_out)
+
+
+def test_words_are_replaced_by_their_neighbours_and_marks_stay() -> None:
+    texts = ['He said "good film", twice!'] * 40
+    asked: list[list[str]] = []
+
+    def neighbours(words: Sequence[str]) -> dict[str, list[str]]:
+        asked.append(list(words))
+        return {"good": ["great", "fine"], "film": ["movie"], "twice": ["often"]}
+
+    made = views(texts, 4, seed=0, neighbours=neighbours)
+    assert asked == [["He", "film", "good", "said", "twice"]]
+    new = set(" ".join(made).split()) - set(texts[0].split())
+    assert {'"great', '"fine', 'movie",', "often!"} <= new
+    # "said" and "He" have none: any word of the task takes their place.
+    assert new == {'"great', '"fine', 'movie",', "often!"}

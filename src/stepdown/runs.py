@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from stepdown.ladder.context import Context, Happening, Trained, as_json, data_k
 from stepdown.ladder.plan import Cell, plan
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
-from stepdown.students import huggingface, saved
+from stepdown.students import embeddings, huggingface, saved
 from stepdown.students.model import TextModel, fast_precision
 
 
@@ -56,12 +56,26 @@ def open_run(
         layout,
         out,
         dataset,
-        transfer.build(dataset, chosen.transfer, chosen.seed),
+        transfer.build(
+            dataset,
+            chosen.transfer,
+            chosen.seed,
+            partial(_neighbours, chosen, models[chosen.teacher.model[0]], accelerator.device),
+        ),
         models,
         data_key(dataset),
         accelerator,
         fast_precision(accelerator.device),
     )
+
+
+def _neighbours(
+    chosen: Recipe, folder: Path, device: torch.device, words: Sequence[str]
+) -> dict[str, list[str]]:
+    """The words that are nearest to each word, as the teacher has it before it is fine-tuned."""
+    model = huggingface.load(folder, max_length=chosen.data.max_length).model
+    model.network.to(device)
+    return embeddings.neighbours(model, words, precision=fast_precision(device))
 
 
 def _rung_models(chosen: Recipe) -> list[str]:
