@@ -8,6 +8,7 @@ graph is traced by torch's exporter.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from stepdown.students.compact import CompactNetwork
+from stepdown.students.cores import DILATIONS
 from stepdown.students.model import TextModel
+from stepdown.students.tables import Tiers
 
 OPSET = 17
 _LOWEST = np.array(-3.0e38, np.float32)  # below any state; -inf would make 0 · -inf in the masked sums
@@ -40,15 +43,11 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
     weights = {
         name: value.detach().cpu().numpy().astype(np.float32) for name, value in network.state_dict().items()
     }
+    core_nodes, core_constants = (_gru if shape.core == "gru" else _gated_convolution)(weights, shape.hidden)
+    table_nodes, table_constants = _tables(weights, shape.tiers, shape.width)
     constants: dict[str, np.ndarray] = {
-        "W": np.stack([_gates(weights[f"{way}_gru.weight_ih_l0"]) for way in ("forward", "backward")]),
-        "R": np.stack([_gates(weights[f"{way}_gru.weight_hh_l0"]) for way in ("forward", "backward")]),
-        "B": np.stack(
-            [
-                np.concatenate([_gates(weights[f"{way}_gru.bias_{part}_l0"]) for part in ("ih", "hh")])
-                for way in ("forward", "backward")
-            ]
-        ),
+        **table_constants,
+        **core_constants,
         "attention_weight": weights["attention.weight"].T,
         "attention_bias": weights["attention.bias"],
         "output_weight": weights["output.weight"].T,
@@ -57,36 +56,12 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
         "one": np.array(1, np.int64),
         "axis_last": np.array([-1], np.int64),
         "axis_words": np.array([1], np.int64),
-        "flat": np.array([0, 0, -1], np.int64),
         "lowest": _LOWEST,
     }
-    nodes = []
-    tables = []
-    for index, (_, columns) in enumerate(shape.tiers):
-        constants[f"table{index}"] = weights[f"tables.{index}"]
-        name = f"table{index}"
-        if columns < shape.width:
-            constants[f"pads{index}"] = np.array([0, 0, 0, shape.width - columns], np.int64)
-            nodes.append(helper.make_node("Pad", [name, f"pads{index}"], [f"wide{index}"]))
-            name = f"wide{index}"
-        tables.append(name)
     node = helper.make_node
-    nodes += [
-        node("Concat", tables, ["table"], axis=0),
+    nodes = [
+        *table_nodes,
         node("Gather", ["table", "ids"], ["embedded"]),
-        node("Transpose", ["embedded"], ["words_first"], perm=[1, 0, 2]),
-        node("Cast", ["lengths"], ["lengths32"], to=TensorProto.INT32),
-        node(
-            "GRU",
-            ["words_first", "W", "R", "B", "lengths32"],
-            ["directions"],
-            hidden_size=shape.hidden,
-            direction="bidirectional",
-            linear_before_reset=1,  # as torch computes it
-        ),
-        # [L, 2, B, H] → [B, L, 2, H] → [B, L, 2H]
-        node("Transpose", ["directions"], ["by_text"], perm=[2, 0, 1, 3]),
-        node("Reshape", ["by_text", "flat"], ["states"]),
         # inside [B, L, 1]: which words are the text's own
         node("Shape", ["ids"], ["size"]),
         node("Gather", ["size", "one"], ["longest"]),
@@ -95,6 +70,7 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
         node("Less", ["positions", "column"], ["inside2"]),
         node("Unsqueeze", ["inside2", "axis_last"], ["inside"]),
         node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
+        *core_nodes,  # states [B, L, S]
         node("Where", ["inside", "states", "lowest"], ["masked"]),
         node("ReduceMax", ["masked"], ["highest"], axes=[1], keepdims=0),
         node("Mul", ["states", "inside_share"], ["own"]),
@@ -110,14 +86,106 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
         node("Concat", ["highest", "mean", "attended"], ["pooled"], axis=1),
         node("Gemm", ["pooled", "output_weight", "output_bias"], ["logits"]),
     ]
+    return _model("compact", nodes, constants, shape.classes)
+
+
+Part = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
+"""Nodes of a graph, and the constants that they take."""
+
+
+def _tables(weights: Mapping[str, np.ndarray], tiers: Tiers, width: int) -> Part:
+    """`table` [vocabulary, width] from the tiers, which the file holds as narrow as they are."""
+    nodes, constants, names = [], {}, []
+    for index, (_, columns) in enumerate(tiers):
+        name = f"table{index}"
+        constants[name] = weights[f"tables.{index}"]
+        if columns < width:
+            constants[f"pads{index}"] = np.array([0, 0, 0, width - columns], np.int64)
+            nodes.append(helper.make_node("Pad", [name, f"pads{index}"], [f"wide{index}"]))
+            name = f"wide{index}"
+        names.append(name)
+    nodes.append(helper.make_node("Concat", names, ["table"], axis=0))
+    return nodes, constants
+
+
+def _gru(weights: Mapping[str, np.ndarray], hidden: int) -> Part:
+    """`states` [B, L, 2H] from `embedded` [B, L, width]."""
+    ways = [f"core.{way}_gru" for way in ("forward", "backward")]
+    constants = {
+        "W": np.stack([_gates(weights[f"{way}.weight_ih_l0"]) for way in ways]),
+        "R": np.stack([_gates(weights[f"{way}.weight_hh_l0"]) for way in ways]),
+        "B": np.stack(
+            [
+                np.concatenate([_gates(weights[f"{way}.bias_{part}_l0"]) for part in ("ih", "hh")])
+                for way in ways
+            ]
+        ),
+        "flat": np.array([0, 0, -1], np.int64),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Transpose", ["embedded"], ["words_first"], perm=[1, 0, 2]),
+        node("Cast", ["lengths"], ["lengths32"], to=TensorProto.INT32),
+        node(
+            "GRU",
+            ["words_first", "W", "R", "B", "lengths32"],
+            ["directions"],
+            hidden_size=hidden,
+            direction="bidirectional",
+            linear_before_reset=1,  # as torch computes it
+        ),
+        # [L, 2, B, H] → [B, L, 2, H] → [B, L, 2H]
+        node("Transpose", ["directions"], ["by_text"], perm=[2, 0, 1, 3]),
+        node("Reshape", ["by_text", "flat"], ["states"]),
+    ]
+    return nodes, constants
+
+
+def _gated_convolution(weights: Mapping[str, np.ndarray], hidden: int) -> Part:
+    """`states` [B, L, H] from `embedded` [B, L, width]; as in torch, what is not the text's own is zero to a layer."""
+    node = helper.make_node
+    constants: dict[str, np.ndarray] = {}
+    nodes = [
+        node("Transpose", ["embedded"], ["channels"], perm=[0, 2, 1]),
+        node("Transpose", ["inside_share"], ["inside_channels"], perm=[0, 2, 1]),
+        node("Mul", ["channels", "inside_channels"], ["layer0"]),
+    ]
+    for index, gap in enumerate(DILATIONS):
+        given, found = f"layer{index}", f"layer{index + 1}"
+        constants[f"kernel{index}"] = weights[f"core.layers.{index}.weight"]
+        constants[f"kernel_bias{index}"] = weights[f"core.layers.{index}.bias"]
+        nodes += [
+            node(
+                "Conv",
+                [given, f"kernel{index}", f"kernel_bias{index}"],
+                [f"convolved{index}"],
+                dilations=[gap],
+                pads=[gap, gap],
+            ),
+            node("Split", [f"convolved{index}"], [f"value{index}", f"gate{index}"], axis=1),
+            node("Sigmoid", [f"gate{index}"], [f"open{index}"]),
+            node("Mul", [f"value{index}", f"open{index}"], [f"gated{index}"]),
+        ]
+        summed = f"gated{index}"
+        if index > 0:
+            summed = f"summed{index}"
+            nodes.append(node("Add", [given, f"gated{index}"], [summed]))
+        nodes.append(node("Mul", [summed, "inside_channels"], [found]))
+    nodes.append(node("Transpose", [f"layer{len(DILATIONS)}"], ["states"], perm=[0, 2, 1]))
+    return nodes, constants
+
+
+def _model(
+    name: str, nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.ndarray], classes: int
+) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
-        "compact",
+        name,
         [
             helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"]),
             helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
         ],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", shape.classes])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="stepdown")

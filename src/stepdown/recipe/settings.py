@@ -7,6 +7,7 @@ from typing import Literal
 
 Kind = Literal["compact", "huggingface", "teacher-layers"]
 Loss = Literal["kl", "mse"]
+Core = Literal["gru", "conv"]
 
 TEACHER_LAYERS = re.compile(r"teacher:([1-9][0-9]*)")
 

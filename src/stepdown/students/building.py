@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from stepdown import store
-from stepdown.students import embeddings, vocabulary
+from stepdown.students import embeddings, tables, vocabulary
 from stepdown.students.compact import CompactNetwork, CompactShape, shape_for
 from stepdown.students.model import TextModel
 from stepdown.tokens.words import Words
@@ -88,7 +88,7 @@ def compact(prepared: Prepared, label_names: Sequence[str], max_length: int, see
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         network = CompactNetwork(prepared.shape)
-    network.load_embeddings(torch.from_numpy(prepared.initial))
+    tables.load(network.tables, torch.from_numpy(prepared.initial))
     return TextModel(
         network, prepared.words, tuple(label_names), max_length, "compact", prepared.shape.describe()
     )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from stepdown import tokens
 from stepdown.errors import ModelError
@@ -26,6 +27,7 @@ def save(model: TextModel, folder: Path) -> None:
     shape = model.network.shape
     about = {
         "kind": "compact",
+        "core": shape.core,
         "tiers": [list(tier) for tier in shape.tiers],
         "width": shape.width,
         "hidden": shape.hidden,
@@ -62,9 +64,10 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
             about["width"],
             about["hidden"],
             len(about["label_names"]),
+            about.get("core", "gru"),
         )
         network = CompactNetwork(shape)
-        network.load_state_dict(load_file(folder / _WEIGHTS))
+        network.load_state_dict(_named_as_now(load_file(folder / _WEIGHTS)))
     except Exception as error:  # damage shows in many ways
         raise ModelError(
             f"The model in {folder} is damaged ({type(error).__name__}): {_COMPACT} and {_WEIGHTS} do not fit. "
@@ -78,6 +81,14 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
         "compact",
         shape.describe(),
     )
+
+
+def _named_as_now(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a student that was saved before there was a choice of cores: its GRU stood beside the rest."""
+    return {
+        f"core.{name}" if name.startswith(("forward_gru.", "backward_gru.")) else name: value
+        for name, value in weights.items()
+    }
 
 
 # The longest that is taken where nobody says: what BERT's positions hold.
