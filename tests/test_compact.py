@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from stepdown.errors import ModelError
 from stepdown.export import graphs
 from stepdown.recipe.settings import Core
-from stepdown.students import building, saved, vocabulary
+from stepdown.students import budgets, saved, vocabulary
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.cores import CORES
 from stepdown.students.model import TextModel, logits
@@ -158,9 +158,12 @@ def test_words_are_ranked_by_both_shares_and_spelling_breaks_ties() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(words=st.integers(50, 8_000), max_params=st.integers(8_000, 400_000), classes=st.integers(2, 5))
-def test_every_entry_of_a_sized_student_has_a_row(words: int, max_params: int, classes: int) -> None:
+@given(st.integers(50, 8_000), st.integers(8_000, 400_000), st.integers(2, 5), cores)
+def test_every_entry_of_a_sized_student_has_a_row(
+    words: int, max_params: int, classes: int, core: Core
+) -> None:
     counts = Counter({f"w{index:x}q": max(1, words // (index + 1)) for index in range(words)})
-    chosen, shape = building.sized(max_params, classes, counts, counts)
-    assert chosen.vocab_size <= shape.vocabulary
+    names = [f"label {index}" for index in range(classes)]
+    chosen, shape = budgets.sized(budgets.Wanted("compact", core, max_params), names, counts, counts)
+    assert chosen.vocab_size == shape.vocabulary
     assert shape.parameters <= max_params

@@ -11,20 +11,19 @@ from stepdown import train
 from stepdown.ladder import cells
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Cell
-from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs
-from stepdown.students import building, huggingface, vocabulary
-from stepdown.students.compact import CompactNetwork
+from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs
+from stepdown.students import budgets, building, huggingface, vocabulary
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens import Tokens
 
 # Steps that are timed after as many that warm up: large models take long for each and differ little between them.
-_STEPS = {"huggingface": 4, "compact": 16}
+_STEPS = {"huggingface": 4, "compact": 16, "bag": 16}
 _ASKED = 256
 # The vocabulary of so many texts is large enough for its size to decide what a budget is spent on.
 _COUNTED = 20_000
 # Bytes on disk for one parameter of a kept model.
 _BYTES_PER_PARAMETER = 4
-# Share of a text's time that a word alone takes a teacher, when it lends its embeddings to a compact rung.
+# Share of a text's time that a word alone takes a teacher, when it lends its embeddings to a student built to a budget.
 _WORD_SHARE = 0.25
 
 
@@ -151,11 +150,11 @@ def _model(context: Context, position: int, paces: dict[int, _Pace]) -> tuple[Te
         return found.model, recipe.teacher.batch_size, not found.has_head
     settings = recipe.resolved_rung(position - 1)
     size = (settings.batch_size or batch_size_for(len(context.texts))) * settings.accumulate
-    if settings.kind == "compact":
-        assert settings.max_params is not None
+    wanted = cells.wanted_of(settings)
+    if wanted is not None:
         counts = vocabulary.count_words(context.texts[:_COUNTED])
-        words, shape = building.sized(settings.max_params, len(names), counts, counts)
-        return TextModel(CompactNetwork(shape), words, names, length, "compact", shape.describe()), size, True
+        words, shape = budgets.sized(wanted, names, counts, counts)
+        return building.untaught(words, shape, names, length), size, True
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         return huggingface.first_layers(paces[0].model, settings.layers), size, True
@@ -185,7 +184,7 @@ def _cost(
         learned = len(context.texts) if cell.teachers else labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
     seconds = asking + epochs * learned / pace.batch_size * pace.step + measured * pace.text
-    if first and pace.model.kind == "compact":
+    if first and pace.model.kind in FAMILIES:
         seconds += pace.model.tokenizer.vocab_size * paces[0].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)
     return Estimate(seconds, asking, size, False, pace.model.description)
