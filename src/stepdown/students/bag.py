@@ -20,7 +20,9 @@ from stepdown.students import tables
 # The hash of a pair (a, b) is (a · FIRST + b · SECOND) mod PRIME mod buckets, in int64: all three are primes, and with
 # ids below 2²⁹ nothing passes 2⁶².
 FIRST, SECOND, PRIME = 2_654_435_761, 2_246_822_519, 2_147_483_647
-_SMALLEST_WIDTH, _LARGEST_WIDTH = 2, 32
+_SMALLEST_WIDTH = 2
+# Where there are classes enough; it grows with the square root of the budget, as a compact student's does.
+_WIDTH_AT_250K = 32
 # Most of the table budget that words may take, pairs get the rest; words that need less leave more to the pairs.
 _WORD_SHARE = 0.5
 
@@ -70,7 +72,7 @@ def _output_parameters(width: int, classes: int) -> int:
 def shape_for(max_params: int, words: int, classes: int, pairs: int) -> BagShape:
     """The bag that spends a budget, never exceeding it.
 
-    A bag is linear, so that of C classes it holds C − 1 numbers a row at most; more columns would say nothing more.
+    A bag is linear, so that for C classes C − 1 columns say all that it can say of a word.
 
     Args:
         max_params: upper bound on all parameters, everything included.
@@ -81,7 +83,8 @@ def shape_for(max_params: int, words: int, classes: int, pairs: int) -> BagShape
     Raises:
         ModelError: the budget is too small for any bag with this many classes.
     """
-    width = min(_LARGEST_WIDTH, max(_SMALLEST_WIDTH, classes - 1))
+    wide = round(_WIDTH_AT_250K * (max(0, max_params) / 250_000) ** 0.5)
+    width = max(_SMALLEST_WIDTH, min(wide, classes - 1))
     while width > _SMALLEST_WIDTH and _output_parameters(width, classes) > max_params // 3:
         width -= 1
     columns = max(1, round(width / 2))
