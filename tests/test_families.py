@@ -16,7 +16,7 @@ from tests.conftest import corpus
 RUNGS = {
     "conv": ('model = "compact"\nmax_params = 15_000\ncore = "conv"', "gated convolution, 93 words"),
     "bag": (
-        'model = "bag"\nmax_params = 15_000\nlearning_rate = 2e-2',
+        'model = "bag"\nmax_params = 15_000',
         "bag of 93 words and 3K hashed pairs",
     ),
     "bytes": ('model = "compact"\nmax_bytes = 60_000', "bidirectional GRU, 93 words"),
@@ -67,7 +67,7 @@ def test_a_ladder_that_ends_in_it(name: str, toy_recipe: Callable[..., Path], tm
 
 def test_a_bag_may_teach_a_bag(toy_recipe: Callable[..., Path], tmp_path: Path) -> None:
     path = toy_recipe(arms='["chain", "dense"]')
-    bags = 'model = "bag"\nmax_params = 30_000', 'model = "bag"\nmax_params = 15_000\nlearning_rate = 2e-2'
+    bags = 'model = "bag"\nmax_params = 30_000', 'model = "bag"\nmax_params = 15_000'
     text = path.read_text(encoding="utf-8").replace('model = "teacher:1"', bags[0])
     path.write_text(text.replace('model = "compact"\nmax_params = 15_000', bags[1]), encoding="utf-8")
     chosen = recipe.load(path, ["rungs.0.epochs=8", "rungs.0.learning_rate=2e-2"])

@@ -115,11 +115,12 @@ def test_defaults_are_those_of_the_design() -> None:
         ),
         (
             {"model": "compact", "max_bytes": 900_000, "core": "conv"},
-            {"kind": "compact", "max_params": None, "max_bytes": 900_000, "core": "conv"},
+            {"kind": "compact", "max_params": None, "max_bytes": 900_000, "core": "conv"}
+            | {"learning_rate": 8e-3, "epochs": 10},
         ),
         (
             {"model": "bag", "max_params": 250_000},
-            {"kind": "bag", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 1e-2}
+            {"kind": "bag", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 2e-2}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
             | {"core": None},
         ),

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from stepdown.recipe.settings import DEFAULT_CORE, DEFAULTS, Core, Loss, RungSettings, kind_of, layers_of
+from stepdown.recipe.settings import (
+    DEFAULT_CORE,
+    DEFAULTS,
+    Core,
+    Loss,
+    RungSettings,
+    kind_of,
+    layers_of,
+    training_for,
+)
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
 TaskName = Literal["single-label", "multi-label", "regression"]
@@ -222,8 +231,9 @@ class Recipe(_Spec):
         """
         rung = self.rungs[index]
         kind = kind_of(rung.model)
+        core = (rung.core or DEFAULT_CORE) if kind == "compact" else None
         # Weakest first, and None leaves what is there.
-        chosen: dict[str, Any] = asdict(DEFAULTS[kind])
+        chosen: dict[str, Any] = asdict(training_for(kind, core))
         for said in (self.distill.model_dump(), rung.model_dump()):
             chosen |= {key: value for key, value in said.items() if value is not None}
         chosen |= {
@@ -231,7 +241,7 @@ class Recipe(_Spec):
             "layers": layers_of(rung.model),
             "max_params": rung.max_params,
             "max_bytes": rung.max_bytes,
-            "core": (rung.core or DEFAULT_CORE) if kind == "compact" else None,
+            "core": core,
         }
         return RungSettings(**chosen | {"ema": chosen["ema"] or None})
 

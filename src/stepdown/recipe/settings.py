@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Kind = Literal["compact", "bag", "huggingface", "teacher-layers"]
@@ -37,8 +37,15 @@ DEFAULTS: Mapping[Kind, Training] = {
     # Its layers are fine-tuned already: a gentler pass is enough.
     "teacher-layers": Training("kl", 3, 5e-5, 32, weight_decay=0.01, warmup=0.1, ema=0.0),
     "compact": Training(None, 10, 4e-3, None, weight_decay=0.01, warmup=0.05, ema=0.999),
-    "bag": Training(None, 10, 1e-2, None, weight_decay=0.01, warmup=0.05, ema=0.999),
+    "bag": Training(None, 10, 2e-2, None, weight_decay=0.01, warmup=0.05, ema=0.999),
 }
+# A convolution takes larger steps than a GRU (LOG.md).
+_CONV_RATE = 8e-3
+
+
+def training_for(kind: Kind, core: Core | None) -> Training:
+    """How a rung of this kind is trained when the recipe does not say; `core` is None unless `compact`."""
+    return replace(DEFAULTS[kind], learning_rate=_CONV_RATE) if core == "conv" else DEFAULTS[kind]
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,12 @@ from stepdown.students.model import TextModel, autocast, logits
 # Root mean square of the first column of the initial embeddings, and the share of the columns that may hold the
 # teacher's opinion of the word alone; measured, see LOG.md.
 _SCALE = 0.5
-OPINION_SHARE = 0.25
+_OPINION_SHARE = 0.25
 _BATCH = 512
 
 
 def from_teacher(
-    teacher: TextModel,
-    entries: Sequence[str],
-    counts: Sequence[int],
-    width: int,
-    *,
-    opinion_share: float = OPINION_SHARE,
-    precision: torch.dtype,
+    teacher: TextModel, entries: Sequence[str], counts: Sequence[int], width: int, *, precision: torch.dtype
 ) -> np.ndarray:
     """Initial embeddings of words, columns ordered by importance.
 
@@ -37,7 +31,6 @@ def from_teacher(
         entries: n words or pieces.
         counts: frequency of each, n of them.
         width: columns.
-        opinion_share: of the columns, for what the teacher says of the word alone, at most.
 
     Returns:
         float32 [n, width].
@@ -46,7 +39,7 @@ def from_teacher(
     tokens = teacher.encode(entries)
     opinion = _components(logits(teacher, tokens, precision=precision).astype(np.float64), weights)
     classes = len(teacher.label_names)
-    opinion = opinion[:, : min(classes - 1, max(1, int(width * opinion_share)))]
+    opinion = opinion[:, : min(classes - 1, max(1, int(width * _OPINION_SHARE)))]
     table, states = _vectors(teacher, entries, precision)
     meaning = _components(np.hstack([_unit(table, weights), _unit(states, weights)]), weights)
     columns = np.zeros((len(entries), width))
