@@ -21,6 +21,7 @@ RUNGS = {
     ),
     "bytes": ('model = "compact"\nmax_bytes = 60_000', "bidirectional GRU, 93 words"),
 }
+PACKED = ("model.onnx", "words.json")
 
 
 @pytest.mark.parametrize("name", RUNGS)
@@ -40,6 +41,9 @@ def test_a_ladder_that_ends_in_it(name: str, toy_recipe: Callable[..., Path], tm
         assert spent["table_parameters"] + spent["network_parameters"] == cell["params"]
         assert cell["params"] <= (spent["max_params"] or 1e9)
         assert cell["bytes"] <= (spent["max_bytes"] or 1e9)
+        if name == "bytes":
+            runs.export_cell(out, cell["id"], tmp_path / "packed")
+            assert sum((tmp_path / "packed" / file).stat().st_size for file in PACKED) <= spent["max_bytes"]
         assert spent["coverage"] == 1.0
         assert store.read_json(out / "cells" / cell["id"] / "manifest.json")["spent"] == spent
     # The bundle says what the cell's model said; so does any cell that is read again from its folder.
