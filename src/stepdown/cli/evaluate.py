@@ -67,5 +67,5 @@ def _open(name: str) -> tuple[tuple[str, ...], Asked]:
     if path.is_file() or (path / "bundle.json").is_file():
         classifier = Classifier.load(path)
         return tuple(classifier.label_names), classifier.logits
-    model = saved.load(path if (path / "compact.json").is_file() else assets.model(name))
+    model = saved.load(path if saved.family_in(path) else assets.model(name))
     return model.label_names, lambda texts: logits(model, model.encode(texts))

@@ -107,6 +107,7 @@ def _cell(context: Context, cell: Cell) -> dict[str, Any]:
         "arm": cell.arm,
         "seed": cell.seed,
         "teachers": list(cell.teachers),
+        "spent": manifest.get("spent"),
         **facts,
     }
 

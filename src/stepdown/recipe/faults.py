@@ -22,6 +22,7 @@ from stepdown.recipe.schema import (
     TeacherSpec,
     TransferSpec,
 )
+from stepdown.recipe.settings import CORES
 
 TABLES: Mapping[str, type[BaseModel]] = {
     "data": DataSpec,
@@ -31,7 +32,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "rungs": RungSpec,
     "compare": CompareSpec,
 }
-CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "loss": LOSSES, "task": TASKS}
+CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "core": CORES, "loss": LOSSES, "task": TASKS}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stepdown.report.content import Content, content, count, interval, percent, size
+from stepdown.report.content import Content, content, count, interval, percent, size, spending
 from stepdown.report.markdown import escape
 from stepdown.results import Cell, Results, parse
 
@@ -58,6 +58,8 @@ def _lines(run: Results, student: Cell, told: Content) -> Iterator[str]:
     yield from (f"- {escape(warning)}" for warning in told.warnings)
     yield from ("", "## How it was made", "")
     yield f"- What it is: {escape(student.model)}, {count(student.params)} parameters, {size(student.bytes)}."
+    if student.spent:
+        yield f"- {escape(spending(student.position, student.model, student.spent))}"
     yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
     if student.arm:
         yield f"- {TAUGHT[student.arm]}"
