@@ -219,6 +219,7 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         weight_decay=settings.weight_decay,
         warmup=settings.warmup,
         ema=settings.ema or None,
+        word_dropout=settings.word_dropout,
         seed=_seed(context, cell),
     )
     losses = []

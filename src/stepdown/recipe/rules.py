@@ -33,6 +33,7 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         yield from _model(index, rung)
         yield from _budget(index, rung)
         yield from _core(index, rung)
+        yield from _word_dropout(index, rung)
     yield from _repeats(("compare", "arms"), words(table(recipe, "compare").get("arms")))
     yield from _repeats(("data", "label_names"), words(data.get("label_names")))
 
@@ -138,6 +139,15 @@ def _core(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
         return
     says = f'found {found(core)}, but {found(model)} has no core to choose; a core is for "compact". Leave it out'
     yield Fault(("rungs", index, "core"), says)
+
+
+def _word_dropout(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    model, share = rung.get("model"), rung.get("word_dropout")
+    if not share or not isinstance(model, str) or _family(model):
+        return
+    families = " and ".join(f'"{family}"' for family in FAMILIES)
+    says = f"found {found(share)}, but {found(model)} does not read whole words; it is for {families}. Leave it out"
+    yield Fault(("rungs", index, "word_dropout"), says)
 
 
 def _family(model: str) -> str | None:

@@ -185,6 +185,7 @@ class RungSpec(_Spec):
         allow_inf_nan=False,
         description="a number from 0 (off) to below 1, such as 0.999",
     )
+    word_dropout: float | None = _share(None)
     temperature: float | None = _temperature(None)
     soft_weight: float | None = _weight(None)
     hard_weight: float | None = _weight(None)

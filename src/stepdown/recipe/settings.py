@@ -30,6 +30,7 @@ class Training:
     warmup: float
     ema: float
     accumulate: int = 1
+    word_dropout: float = 0.0
 
 
 DEFAULTS: Mapping[Kind, Training] = {
@@ -72,6 +73,7 @@ class RungSettings:
         weight_decay: AdamW's, on matrices only.
         warmup: share of all updates over which the learning rate rises, 0 to 1.
         ema: decay of the running average of the weights that is kept; None keeps the last weights.
+        word_dropout: share of the words that are taken for unknown ones in training; 0 unless `compact` or `bag`.
     """
 
     model: str
@@ -93,6 +95,7 @@ class RungSettings:
     weight_decay: float
     warmup: float
     ema: float | None
+    word_dropout: float
 
 
 def loss_for(classes: int) -> Loss:

@@ -56,10 +56,12 @@ _TRAINING = {
     "weight_decay": "AdamW's",
     "warmup": "share of the updates over which the learning rate rises",
     "ema": "keeps a running average of the weights; 0 keeps the last ones",
+    "word_dropout": "share of the words that are left out at random",
 }
 
 # Shown where a key has no default: what one would write.
 _EXAMPLES: Mapping[str, object] = {
+    "word_dropout": 0.1,
     "source": "reviews.csv",
     "train": "train.csv",
     "validation": "validation.csv",

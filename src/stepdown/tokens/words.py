@@ -62,6 +62,7 @@ class Words:
 
     kind = "words"
     pad_id = PAD
+    unknown_id = UNKNOWN
 
     def __init__(self, entries: Sequence[str], lowercase: bool = True) -> None:
         """Build it from a list.
