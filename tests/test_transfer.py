@@ -13,7 +13,8 @@ from stepdown.data import Dataset
 from stepdown.data.groups import overlap
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec, TransferSpec
-from stepdown.transfer import build, sentences, views
+from stepdown.tokens.sentences import sentences
+from stepdown.transfer import build, views
 
 WORDS = [f"w{index}" for index in range(5000)]
 

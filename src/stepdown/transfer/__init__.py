@@ -14,8 +14,7 @@ Sources are streamed, and only what is kept stays in memory.
 
 from stepdown.transfer.build import Transfer, build
 from stepdown.transfer.facts import SourceFacts, TransferFacts
-from stepdown.transfer.sentences import sentences
 from stepdown.transfer.sieve import Sieve
 from stepdown.transfer.views import views
 
-__all__ = ["Sieve", "SourceFacts", "Transfer", "TransferFacts", "build", "sentences", "views"]
+__all__ = ["Sieve", "SourceFacts", "Transfer", "TransferFacts", "build", "views"]
