@@ -31,6 +31,7 @@ ROOMS = [
     "propose",
     "export",
     "report",
+    "packing",
     "runs",
     "api",
     "cli",

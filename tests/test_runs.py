@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from stepdown import Classifier, recipe, runs, store
+from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.cli import cli
 from stepdown.errors import ModelError, StoreError
 from stepdown.ladder.context import Ended, Happening
@@ -138,7 +138,7 @@ def test_the_plan_is_shown_before_time_is_spent(toy_recipe: Recipes, tmp_path: P
 def test_any_cell_can_be_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
     run(toy_recipe(arms='["chain"]'), tmp_path / "run")
     target = tmp_path / "mine.stepdown"
-    runs.export_cell(tmp_path / "run", "rung1-seed0", target)
+    packing.export_cell(tmp_path / "run", "rung1-seed0", target)
     assert set(Classifier.load(target).predict(["a good word1", "a bad word2"])) <= {"negative", "positive"}
 
 

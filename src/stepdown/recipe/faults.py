@@ -19,6 +19,7 @@ from stepdown.recipe.schema import (
     DistillSpec,
     Recipe,
     RungSpec,
+    SourceSpec,
     TeacherSpec,
     TransferSpec,
 )
@@ -30,7 +31,10 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "distill": DistillSpec,
     "rungs": RungSpec,
     "compare": CompareSpec,
+    "sources": SourceSpec,
 }
+# Tables that a recipe may have several of.
+_REPEATED = ("rungs", "sources")
 CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "loss": LOSSES, "task": TASKS}
 
 
@@ -132,7 +136,7 @@ def _expected(path: tuple[str | int, ...]) -> str:
     says = ""
     for part in path:
         if isinstance(part, int):
-            says = "a table, [[rungs]]" if path == ("rungs", part) else says
+            says = f"a table, {_heading(str(path[0]))}" if path[0] in _REPEATED and len(path) == 2 else says
         elif part in fields:
             says = fields[part].description or ""
             fields = TABLES[part].model_fields if part in TABLES else {}
@@ -153,4 +157,4 @@ def _unknown(path: tuple[str | int, ...]) -> str:
 
 
 def _heading(table: str) -> str:
-    return "[[rungs]]" if table == "rungs" else f"[{table}]"
+    return f"[[{table}]]" if table in _REPEATED else f"[{table}]"
