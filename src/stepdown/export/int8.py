@@ -72,7 +72,8 @@ def store(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         if values.shape[axis] < _FEWEST:
             continue
         largest = np.abs(values).max(axis=axis, keepdims=True)
-        scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        # What is nearly nothing is nothing: a scale must not vanish.
+        scale = np.where(largest > 1e-30, largest / 127, 1).astype(np.float32)
         whole = np.clip(np.round(values / scale), -127, 127).astype(np.int8)
         error = float(np.square(whole * scale - values).sum())
         if error < least:
