@@ -1,6 +1,7 @@
 """Runs a bundle: the room that a machine without torch needs, on numpy and onnxruntime alone.
 
     files, atomic   bytes from a bundle that may be a stranger's, and whole files to the disk
+    shipped         models that come with stepdown, by name
     about, bundle   what a bundle says, read and written
     graph           a look into the network's file before it is run
     long_texts      how texts longer than those learnt from are read

@@ -13,7 +13,7 @@ import numpy as np
 from stepdown import tokens
 from stepdown.errors import BundleError, InputError
 from stepdown.runtime import bundle as bundles
-from stepdown.runtime import graph, long_texts
+from stepdown.runtime import graph, long_texts, shipped
 from stepdown.runtime.bundle import Bundle
 from stepdown.tokens import Tokens
 
@@ -73,16 +73,18 @@ class Classifier:
         self._try_out()
 
     @classmethod
-    def load(cls, path: str | Path) -> Classifier:
+    def load(cls, name_or_path: str | Path) -> Classifier:
         """Read a bundle, verify it, and make its classifier.
 
         Args:
-            path: a folder, or a `.stepdown` file.
+            name_or_path: a folder, a `.stepdown` file, or the name of a model that comes with stepdown, such as
+                "sentiment"; a bundle of that name in the working folder comes first.
 
         Raises:
             BundleError: there is none, or it is incomplete, damaged, or not to be trusted.
             InputError: its tokenizer needs a library that is not installed.
         """
+        path = shipped.find(name_or_path)
         return cls(bundles.read(path), str(path))
 
     def predict(self, texts: Sequence[str]) -> list[str]:
