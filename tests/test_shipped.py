@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_bundle
+from click.testing import CliRunner
 
 from stepdown import Classifier
-from stepdown.errors import BundleError
+from stepdown.cli import cli
+from stepdown.errors import BundleError, ModelError
 from stepdown.runtime import bundle
 from stepdown.runtime.shipped import find, shipped
+from tests.conftest import make_teacher
 
 ROOT = Path(__file__).parent.parent
 
@@ -109,6 +112,17 @@ def test_it_is_measured_by_its_name(tmp_path: Path) -> None:
     assert json.loads(found.stdout)["metrics"]["accuracy"]["value"] == 1.0
 
 
+def test_a_model_folder_of_its_name_is_measured_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_teacher(tmp_path / "sentiment")
+    (tmp_path / "data.jsonl").write_text('{"text": "a film", "label": 1}\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["evaluate", "sentiment", "data.jsonl"])
+    assert isinstance(result.exception, ModelError)
+    assert "no trained classification head" in str(result.exception)
+
+
 def test_help_names_it() -> None:
     for command in ("predict", "evaluate"):
         words = [sys.executable, "-m", "stepdown", command, "--help"]
@@ -127,13 +141,22 @@ def test_the_page_about_shipped_models_names_them_all() -> None:
 # --- ordinary text --------------------------------------------------------------------------------------------------
 
 # As treebanks write, and SST-2 with them, and as people do.
-SUBJECTS = {"it 's": "it's", "the film is n't": "the film isn't", "you ca n't say it 's": "you can't say it's"}
+SUBJECTS = {
+    "it 's": "it's",
+    "the film is n't": "the film isn't",
+    "you ca n't say it 's": "you can't say it's",
+}
 JUDGEMENTS = {
     "a joy": "a joy",
     "-lrb- sadly -rrb- dull": "(sadly) dull",
     "`` great '' , really": '"great", really',
 }
-ENDS = {" , i 'd say .": ", I'd say.", " -- we 've seen worse ...": " -- we've seen worse...", " !": "!", "": ""}
+ENDS = {
+    " , i 'd say .": ", I'd say.",
+    " -- we 've seen worse ...": " -- we've seen worse...",
+    " !": "!",
+    "": "",
+}
 PAIRS = [
     (f"{subject[0]} {judgement[0]}{end[0]}", f"{subject[1]} {judgement[1]}{end[1]}")
     for subject, judgement, end in itertools.product(SUBJECTS.items(), JUDGEMENTS.items(), ENDS.items())
