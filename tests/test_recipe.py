@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stepdown.assets.builtin import BUILTINS
 from stepdown.data.files import SUFFIXES
 from stepdown.errors import RecipeError
-from stepdown.recipe import dump, load, parse, shipped, template
+from stepdown.recipe import dump, load, load_sources, parse, shipped, template
 from stepdown.recipe.faults import TABLES, literal
 from stepdown.recipe.paths import DATA_SUFFIXES, absolute
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS
@@ -111,7 +111,7 @@ def test_defaults_are_those_of_the_design() -> None:
             {"model": "compact", "max_params": 250_000},
             {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 4e-3}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
-            | {"core": "gru", "max_bytes": None, "word_dropout": 0.0},
+            | {"core": "gru", "max_bytes": None, "word_dropout": 0.1},
         ),
         (
             {"model": "compact", "max_bytes": 900_000, "core": "conv"},
@@ -729,6 +729,8 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate"), ("rungs", "batch_size")}
     for name, table in TABLES.items():
         for key in table.model_fields:
+            if name == "sources":  # none, unless there are any
+                continue
             entries = stated[name] if name == "rungs" else [stated[name]]
             override = name == "rungs" and key in TABLES["distill"].model_fields
             for entry in entries:
@@ -737,6 +739,46 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
                 assert key in entry or left_open or override or own_size, (name, key)
     assert stated["rungs"][1]["epochs"] == DEFAULTS["compact"].epochs
     assert [rung.get("loss") for rung in stated["rungs"]] == ["kl", None]
+
+
+SOURCES = """
+[[sources]]
+name = "user/reviews"
+role = "data"
+licence = "CC-BY-4.0"
+[[sources]]
+name = "letters to the editor"
+role = "transfer text"
+"""
+
+
+def test_sources_are_kept_and_read_alone(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL + SOURCES)
+    recipe = load(path)
+    assert [(one.name, one.licence) for one in recipe.sources] == [
+        ("user/reviews", "CC-BY-4.0"),
+        ("letters to the editor", "not stated"),
+    ]
+    assert load(write(tmp_path, dump(recipe), "dumped.toml")) == recipe
+    assert load_sources(path) == load_sources(write(tmp_path, SOURCES, "only.toml")) == recipe.sources
+    assert [one.role for one in load_sources("sst2-250k")] == ["teacher", "data", "transfer text"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (SMALL, "has no [[sources]]"),
+        ('sources = "x"', "sources: found "),
+        ("[[sources]]\nname = 1\n", "sources.0.name: found 1; expected what others know it by"),
+        ("[[sources]]\nname = 1\n", "sources.0.role: missing; expected what it served as"),
+        ('[[sources]]\nname = "a"\nrole = "b"\nlicense = "MIT"', 'unknown key. Did you mean "licence"?'),
+        ("sources = [1]", "sources.0: found 1; expected a table, [[sources]]"),
+    ],
+)
+def test_faulty_sources_are_told(tmp_path: Path, content: str, says: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(RecipeError, match=re.escape(says)):
+        load_sources(path)
 
 
 def test_a_dump_is_read_the_same_from_any_folder(tmp_path: Path, elsewhere: Path) -> None:
@@ -935,6 +977,9 @@ def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False, "views": 0}
+    assert changed.pop("sources") == [{"name": "Reviews of 2024", "role": "data", "licence": "not stated"}], (
+        "an example"
+    )
     assert changed != tomllib.loads(text)
     assert parse(changed) == parse(tomllib.loads(text))
 

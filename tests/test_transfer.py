@@ -16,7 +16,7 @@ from stepdown.data import Dataset
 from stepdown.data.groups import overlap
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec, TransferSpec
-from stepdown.transfer import build, sentences, views
+from stepdown.transfer import build, views
 
 WORDS = [f"w{index}" for index in range(5000)]
 
@@ -202,42 +202,6 @@ def test_sentences_of_a_source(dataset: Dataset, tmp_path: Path) -> None:
     assert set(found.pool) == {f"{one}.", f"W{two}!", *dataset.unlabeled}
     source = found.facts.sources[1]
     assert (source.texts, source.sentences, source.length, source.overlapping) == (2, 5, 2, 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("One two. Three four? Five! Six", ["One two.", "Three four?", "Five!", "Six"]),
-        ("A line<br />Another <BR>and <p>more</p>", ["A line", "Another", "and", "more"]),
-        ("Tom &amp; Jerry are <i>so</i> funny. Yes", ["Tom & Jerry are so funny.", "Yes"]),
-        ("Mr. Smith met Dr. Who. They left.", ["Mr. Smith met Dr. Who.", "They left."]),
-        (
-            "J. R. R. Tolkien wrote it. So did I. He knew.",
-            ["J. R. R. Tolkien wrote it.", "So did I.", "He knew."],
-        ),
-        (
-            "Made in the U.S. Army style, e.g. Rambo. Bad.",
-            ["Made in the U.S. Army style, e.g. Rambo.", "Bad."],
-        ),
-        ('He said "No way!" Then he left.', ['He said "No way!"', "Then he left."]),
-        (
-            "It drags on... and on. Rated 7.5 of 10. 3 stars.",
-            ["It drags on... and on.", "Rated 7.5 of 10.", "3 stars."],
-        ),
-        ("a film . it is good , really .", ["a film .", "it is good , really ."]),
-        ("What?! he cried. (Loudly.) End", ["What?! he cried.", "(Loudly.)", "End"]),
-        ("很好看。我喜欢！真的", ["很好看。", "我喜欢！", "真的"]),
-        ("  \n <br/> ", []),
-        ("1 < 2 and 3 > 2. True", ["1 < 2 and 3 > 2.", "True"]),
-    ],
-)
-def test_sentences(text: str, expected: list[str]) -> None:
-    assert list(sentences(text)) == expected
-
-
-def test_sentences_take_time_in_proportion_to_the_text() -> None:
-    assert list(sentences("<" * 50_000)) == ["<" * 50_000]
-    assert len(list(sentences("... " * 20_000 + "A"))) <= 20_001
 
 
 # --- views --------------------------------------------------------------------------------------------------------

@@ -203,6 +203,14 @@ class CompareSpec(_Spec):
     seeds: int = _whole(3, 1, "; fewer than 3 never show a difference")
 
 
+class SourceSpec(_Spec):
+    """One of `[[sources]]`: what a bundle is told to be made from, by its public name."""
+
+    name: str = _text(..., 'what others know it by, such as "nyu-mll/glue:sst2"')
+    role: str = _text(..., 'what it served as, such as "teacher", "data" or "transfer text"')
+    licence: str = _text("not stated", 'an SPDX identifier such as "Apache-2.0", or "not stated"')
+
+
 class Recipe(_Spec):
     """A whole recipe: the data, the teacher, the rungs below it, and what is compared."""
 
@@ -221,6 +229,10 @@ class Recipe(_Spec):
         ..., min_length=1, description="at least one table [[rungs]], with double brackets"
     )
     compare: CompareSpec = Field(default=CompareSpec(), description="the table [compare]")
+    # In place of the names that the recipe itself holds, which may be paths of one machine.
+    sources: Annotated[tuple[SourceSpec, ...], BeforeValidator(listed)] = Field(
+        default=(), description="tables [[sources]], with double brackets"
+    )
 
     def resolved_rung(self, index: int) -> RungSettings:
         """Rung `index` (0 is the one below the teacher) with every setting filled in.

@@ -61,7 +61,6 @@ _TRAINING = {
 
 # Shown where a key has no default: what one would write.
 _EXAMPLES: Mapping[str, object] = {
-    "word_dropout": 0.1,
     "source": "reviews.csv",
     "train": "train.csv",
     "validation": "validation.csv",
@@ -145,6 +144,11 @@ def template(
             "# rung above, dense from the teacher and all rungs above.",
             f"arms = {literal(ARMS)}",
             _line("seeds", seeds, f"times that each is trained{few}"),
+            "",
+            _line("[[sources]]", None, "what the bundle's card names in place of the names above", off=True),
+            _line("name", "Reviews of 2024", "what others know it by", off=True),
+            _line("role", "data", "what it served as: teacher, data, transfer text", off=True),
+            _line("licence", "not stated", "an SPDX identifier, such as CC-BY-4.0", off=True),
             "",
         ]
     )
