@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from stepdown import Classifier, recipe, runs, store
+from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.cli import cli
 from stepdown.students import saved
 from tests.conftest import corpus
@@ -42,7 +42,7 @@ def test_a_ladder_that_ends_in_it(name: str, toy_recipe: Callable[..., Path], tm
         assert cell["params"] <= (spent["max_params"] or 1e9)
         assert cell["bytes"] <= (spent["max_bytes"] or 1e9)
         if name == "bytes":
-            runs.export_cell(out, cell["id"], tmp_path / "packed")
+            packing.export_cell(out, cell["id"], tmp_path / "packed")
             assert sum((tmp_path / "packed" / file).stat().st_size for file in PACKED) <= spent["max_bytes"]
         assert spent["coverage"] == 1.0
         assert store.read_json(out / "cells" / cell["id"] / "manifest.json")["spent"] == spent
