@@ -17,6 +17,7 @@ from stepdown import Classifier, recipe, runs, store
 from stepdown.cli import cli
 from stepdown.errors import ModelError, StoreError
 from stepdown.ladder.context import Ended, Happening
+from stepdown.ladder.estimate import estimate
 from tests.conftest import corpus, make_teacher
 
 Recipes = Callable[..., Path]
@@ -87,6 +88,18 @@ def test_a_second_run_does_nothing_and_a_changed_one_only_what_changed(
     _, worked = run(toy_recipe(), tmp_path / "run", f"transfer.unlabeled={tmp_path / 'more.csv'}")
     assert "teacher" not in worked, "texts without labels are nothing to the teacher"
     assert "rung1-seed0" in worked
+
+
+def test_whoever_looked_at_a_run_before_finds_its_cells_finished(toy_recipe: Recipes, tmp_path: Path) -> None:
+    """As the command does: it asks whether all is finished, estimates, and works with one and the same context."""
+    run(toy_recipe(), tmp_path / "run")
+    context = runs.open_run(recipe.load(toy_recipe(), ["rungs.1.epochs=1"]), tmp_path / "run")
+    assert runs.finished(context) is None
+    ready = [one.finished for one in estimate(context).values()]
+    assert ready == [True, True, False, False, False, False]
+    worked: list[str] = []
+    runs.work_through(context, lambda event: worked.append(event.cell) if isinstance(event, Ended) else None)
+    assert sorted(worked) == [f"rung2-{arm}-seed0" for arm in ("chain", "dense", "direct", "one-hop")]
 
 
 def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:

@@ -111,9 +111,9 @@ def key(context: Context, cell: Cell) -> str:
         settings = recipe.resolved_rung(cell.position - 1)
         source = folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
         about = repr(settings), source, context.transfer.key
-    above = [
-        context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests
-    ]
+    # Every rung is measured against the teacher, whoever it learns from.
+    names = (TEACHER, *cell.teachers) if cell.position else cell.teachers
+    above = [context.manifests[name]["key"] for name in names]
     return store.digest(
         __version__,
         torch.__version__,
