@@ -144,6 +144,19 @@ def test_a_rung_comes_before_distill_and_distill_before_the_kind() -> None:
     assert (first.ema, second.ema) == (0.999, None)
 
 
+def test_the_passes_over_the_labels_that_follow_are_off_until_they_are_asked_for() -> None:
+    rung = parse(small()).resolved_rung(1)
+    assert rung.gold_epochs == 0
+    recipe = parse(small(distill={"gold_epochs": 2}))
+    assert [recipe.resolved_rung(i).gold_epochs for i in range(2)] == [2, 2]
+    assert [recipe.resolved_rung(i).gold_learning_rate for i in range(2)] == pytest.approx([1e-5, 4e-4])
+    # What a default came to is written down, where it is used.
+    assert recipe.rungs[1].gold_learning_rate == pytest.approx(4e-4)
+    assert parse(small()).rungs[1].gold_learning_rate is None
+    own = parse(with_rung(model="user/a", gold_epochs=1, gold_learning_rate=1e-3)).resolved_rung(0)
+    assert (own.gold_epochs, own.gold_learning_rate) == (1, 1e-3)
+
+
 def test_a_rung_that_is_not_there_is_an_index_error() -> None:
     with pytest.raises(IndexError):
         parse(small()).resolved_rung(2)
@@ -706,7 +719,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     stated = tomllib.loads(dump(recipe))
     # What has no default in any kind stays out: TOML has no null.
     optional = {"train", "validation", "test", "task", "label_names", "label_separator", "label_map"}
-    optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text"}
+    optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text", "gold_learning_rate"}
     by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate"), ("rungs", "batch_size")}
     for name, table in TABLES.items():
         for key in table.model_fields:
@@ -742,6 +755,8 @@ overrides = optional(
     loss=st.sampled_from(["kl", "mse"]),
     clip=numbers,
     class_weights=st.booleans(),
+    gold_epochs=st.integers(0, 9),
+    gold_learning_rate=numbers,
 )
 training = optional(
     epochs=counts,
@@ -904,7 +919,8 @@ def test_the_template_explains_every_key_that_works() -> None:
 def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     text = template("x", {"source": "a.csv", "text": "t", "label": "l"})
     examples = "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts|max_rows"
-    examples += "|epochs = 4|learning_rate = 1e-4|batch_size = 128"  # these go by the data or the model
+    # These go by the data or the model.
+    examples += "|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False, "views": 0}

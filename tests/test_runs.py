@@ -102,6 +102,28 @@ def test_whoever_looked_at_a_run_before_finds_its_cells_finished(toy_recipe: Rec
     assert sorted(worked) == [f"rung2-{arm}-seed0" for arm in ("chain", "dense", "direct", "one-hop")]
 
 
+def test_labels_can_have_the_last_word(toy_recipe: Recipes, tmp_path: Path) -> None:
+    path = toy_recipe(arms='["direct", "one-hop"]')
+    run(path, tmp_path / "run")
+    before = dict(store.read_json(tmp_path / "run/cells/rung2-one-hop-seed0/manifest.json"))
+    assert (len(before["epoch_losses"]), before["gold_epoch_losses"]) == (6, [])
+    sets = ["rungs.1.gold_epochs=3"]
+    estimated = [estimate(runs.open_run(recipe.load(path, s), tmp_path / "new")) for s in ([], sets)]
+    assert estimated[1]["rung2-one-hop-seed0"].seconds > estimated[0]["rung2-one-hop-seed0"].seconds
+    again, worked = run(path, tmp_path / "run", *sets)
+    assert worked == ["rung2-one-hop-seed0"], "direct has the labels alone, with or without"
+    after = dict(store.read_json(tmp_path / "run/cells/rung2-one-hop-seed0/manifest.json"))
+    assert after["epoch_losses"] == before["epoch_losses"]
+    assert len(after["gold_epoch_losses"]) == 3
+    assert again["recipe"]["rungs"][1]["gold_learning_rate"] == pytest.approx(4e-4)
+    shown = invoke("report", tmp_path / "run").output
+    assert "direct makes none" in shown
+    card = (tmp_path / "run/bundle/README.md").read_text(encoding="utf-8")
+    assert ("Then it learnt from the labels alone, in 3 passes" in card) == (
+        again["summary"]["bundle_cell"] == "rung2-one-hop-seed0"
+    )
+
+
 def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:
     path = toy_recipe()
     whole, _ = run(path, tmp_path / "whole")

@@ -138,6 +138,44 @@ def test_several_teachers_count_by_their_mean() -> None:
     assert np.allclose(losses, run(again, examples(again, targets=twice), soft, SCHEDULE), rtol=1e-4)
 
 
+def test_a_last_phase_on_labels_moves_towards_them() -> None:
+    """The teacher says the opposite of the labels: what comes last prevails, from where the first phase ended."""
+    model = fresh()
+    labels = corpus(200)[1]
+    wrong = np.where(labels == 1, -3.0, 3.0).astype(np.float32)
+    taught = examples(model, targets=np.stack([-wrong / 2, wrong / 2], 1)[None])
+    soft = train.Objective(1.0, 0.0, "mse")
+    first = train.Phase(taught, soft, train.Schedule(6, 16, 5e-3, ema=0.9))
+    last = train.Phase(examples(model), HARD, train.Schedule(8, 20, 5e-3, ema=0.9))
+    accuracies = []
+    events = []
+    for event in train.fit_in_phases(model, [first, last], accelerator=Accelerator(cpu=True)):
+        events.append(event)
+        if isinstance(event, train.Epoch):
+            accuracies.append(float((logits(model, taught.tokens).argmax(1) == labels).mean()))
+    assert accuracies[5] < 0.1
+    assert accuracies[-1] > 0.9
+    steps = [event for event in events if isinstance(event, train.Step)]
+    assert [step.done for step in steps] == list(range(1, 6 * 13 + 8 * 10 + 1))
+    assert {step.total for step in steps} == {len(steps)}
+    assert [(e.done, e.total) for e in events if isinstance(e, train.Epoch)] == [
+        (n, 14) for n in range(1, 15)
+    ]
+    # The average begins anew: no weight of the first phase's training is left in it, only its result as the start.
+    alone = fresh()
+    run(alone, taught, soft, first.schedule)
+    run(alone, last.parts, HARD, last.schedule)  # type: ignore[arg-type]
+    for a, b in zip(model.network.parameters(), alone.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_one_phase_is_one_training() -> None:
+    one, other = fresh(), fresh()
+    phase = train.Phase(examples(one), HARD, SCHEDULE)
+    events = list(train.fit_in_phases(one, [phase], accelerator=Accelerator(cpu=True)))
+    assert events == list(train.fit(other, phase.parts, HARD, SCHEDULE, accelerator=Accelerator(cpu=True)))
+
+
 def test_what_starts_at_random_learns_faster(tmp_path: Path) -> None:
     """The head of an encoder that has none; everything else moves at the schedule's own rate."""
     found = huggingface.load(make_teacher(tmp_path / "encoder"), ["a", "b", "c"], max_length=32)

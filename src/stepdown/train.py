@@ -5,8 +5,8 @@ It yields events; whoever calls it saves, logs, draws, or stops. A direct baseli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -103,6 +103,15 @@ class Parts(Protocol):
 
 
 @dataclass(frozen=True)
+class Phase:
+    """One of several trainings in a row: on what, towards what, how."""
+
+    parts: Parts
+    objective: Objective
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
 class Step:
     """One update is done: `done` of `total`, its mean loss per example, ids read in it."""
 
@@ -155,7 +164,7 @@ def fit(
         lr=schedule.learning_rate,
         fused=device.type in ("cpu", "cuda"),
     )
-    per_epoch = sum(-(-size // schedule.batch_size) for size in parts.sizes)
+    per_epoch = _updates(parts, schedule)
     total = per_epoch * schedule.epochs
     average = _Average(network, schedule.ema) if schedule.ema is not None else None
     weights = None
@@ -205,6 +214,41 @@ def fit(
                     average.swap()
     if accelerator.num_processes > 1:
         accelerator.free_memory()  # it would keep every model that it ever prepared
+
+
+def fit_in_phases(
+    model: TextModel,
+    phases: Sequence[Phase],
+    *,
+    accelerator: Accelerator,
+    precision: torch.dtype = torch.float32,
+) -> Iterator[Event]:
+    """Train a model in place through phases, yielding events that count through all of them.
+
+    A phase begins with the weights that the one before would have shipped (the averaged ones with `ema`), with a fresh
+    optimizer and its own warm-up; its average of weights begins there too. What started at random is trained by then,
+    and learns no faster than the rest.
+    """
+    epochs = sum(phase.schedule.epochs for phase in phases)
+    updates = sum(phase.schedule.epochs * _updates(phase.parts, phase.schedule) for phase in phases)
+    epochs_before = updates_before = 0
+    for phase in phases:
+        events = fit(
+            model, phase.parts, phase.objective, phase.schedule, accelerator=accelerator, precision=precision
+        )
+        for event in events:
+            if isinstance(event, Step):
+                yield replace(event, done=updates_before + event.done, total=updates)
+            else:
+                yield replace(event, done=epochs_before + event.done, total=epochs)
+        epochs_before += phase.schedule.epochs
+        updates_before += phase.schedule.epochs * _updates(phase.parts, phase.schedule)
+        model = replace(model, fresh=frozenset())
+
+
+def _updates(parts: Parts, schedule: Schedule) -> int:
+    """Updates of one pass."""
+    return sum(-(-size // schedule.batch_size) for size in parts.sizes)
 
 
 def _forward(

@@ -108,7 +108,7 @@ def key(context: Context, cell: Cell) -> str:
     if cell.position == 0:
         about: tuple[str, ...] = repr(recipe.teacher), folder_digest(context.models[recipe.teacher.model[0]])
     else:
-        settings = recipe.resolved_rung(cell.position - 1)
+        settings = _settings(context, cell)
         source = folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
         about = repr(settings), source, context.transfer.key
     # Every rung is measured against the teacher, whoever it learns from.
@@ -196,23 +196,42 @@ def _require_knowledge(said: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
-    settings = context.recipe.resolved_rung(cell.position - 1)
+    settings = _settings(context, cell)
     model, notes = _build(context, cell, settings)
     context.tell(Begun(cell.id, model.description, finished_before=False))
     parts, digests = _learned(context, cell, model)
-    classes = len(model.label_names)
+    phases = [_distillation(context, cell, settings, parts)]
+    if settings.gold_epochs:
+        phases.append(_last_passes(settings, phases[0], _labelled(context, model)))
+    losses = []
+    for event in train.fit_in_phases(
+        model, phases, accelerator=context.accelerator, precision=context.precision_of(model)
+    ):
+        context.tell(Trained(cell.id, event))
+        if isinstance(event, train.Epoch):
+            losses.append(event.loss)
+    return model, {
+        "epoch_losses": losses[: settings.epochs],
+        "gold_epoch_losses": losses[settings.epochs :],
+        "targets": digests,
+        "notes": list(notes),
+    }
+
+
+def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: train.Parts) -> train.Phase:
+    """The training of a rung by its teachers, or by the labels if it has none."""
     soft, hard = (settings.soft_weight, settings.hard_weight) if cell.teachers else (0.0, 1.0)
     objective = train.Objective(
         soft,
         hard,
-        settings.loss or loss_for(classes),
+        settings.loss or loss_for(len(context.dataset.task.label_names)),
         settings.temperature,
         settings.clip,
         _class_weights(context) if settings.class_weights else None,
     )
     schedule = train.Schedule(
         settings.epochs,
-        (settings.batch_size or batch_size_for(sum(parts.sizes))) * settings.accumulate,
+        _update_size(settings, parts),
         settings.learning_rate,
         accumulate=settings.accumulate,
         weight_decay=settings.weight_decay,
@@ -220,30 +239,48 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         ema=settings.ema or None,
         seed=_seed(context, cell),
     )
-    losses = []
-    for event in train.fit(
-        model,
-        parts,
-        objective,
-        schedule,
-        accelerator=context.accelerator,
-        precision=context.precision_of(model),
-    ):
-        context.tell(Trained(cell.id, event))
-        if isinstance(event, train.Epoch):
-            losses.append(event.loss)
-    return model, {"epoch_losses": losses, "targets": digests, "notes": list(notes)}
+    return train.Phase(parts, objective, schedule)
+
+
+def _last_passes(settings: RungSettings, distillation: train.Phase, labelled: train.Examples) -> train.Phase:
+    """The labelled texts once more, by their own labels alone, at a lower rate."""
+    schedule = dataclasses.replace(
+        distillation.schedule,
+        epochs=settings.gold_epochs,
+        batch_size=_update_size(settings, labelled),
+        learning_rate=settings.gold_learning_rate,
+    )
+    objective = dataclasses.replace(distillation.objective, soft_weight=0.0, hard_weight=1.0)
+    return train.Phase(labelled, objective, schedule)
+
+
+def _settings(context: Context, cell: Cell) -> RungSettings:
+    """How a rung is trained. One that has the labels alone makes no passes over them afterwards: it makes no others."""
+    settings = context.recipe.resolved_rung(cell.position - 1)
+    if not cell.teachers or not settings.gold_epochs:
+        settings = dataclasses.replace(settings, gold_epochs=0, gold_learning_rate=0.0)
+    return settings
+
+
+def _update_size(settings: RungSettings, parts: train.Parts) -> int:
+    """Texts of an update of the weights."""
+    return (settings.batch_size or batch_size_for(sum(parts.sizes))) * settings.accumulate
+
+
+def _labelled(context: Context, model: TextModel) -> train.Examples:
+    """The labelled texts as a model reads them, with their own labels and no teacher's."""
+    transfer = context.transfer
+    nothing = np.zeros((0, len(transfer.texts), len(model.label_names)), np.float32)
+    return train.Examples(model.encode(transfer.texts), transfer.labels, nothing)
 
 
 def _learned(context: Context, cell: Cell, model: TextModel) -> tuple[train.Parts, list[str]]:
     """What a rung learns from, and digests of its teachers' targets: the labelled texts alone if it has none."""
-    transfer = context.transfer
     if not cell.teachers:
-        nothing = np.zeros((0, len(transfer.texts), len(model.label_names)), np.float32)
-        return train.Examples(model.encode(transfer.texts), transfer.labels, nothing), []
+        return _labelled(context, model), []
     feed = Feed(
         model,
-        transfer,
+        context.transfer,
         [_labeller(context, name) for name in cell.teachers],
         progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
         rank=context.accelerator.process_index,

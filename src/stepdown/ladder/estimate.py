@@ -182,16 +182,18 @@ def _cost(
     measured = len(context.dataset.selection.texts) + len(context.dataset.report.texts)
     asking = sum(paces[context.plan.cell(name).position].text for name in fresh) * len(context.transfer)
     if cell.position == 0:
-        learned = labelled
         epochs = 0
         if pace.trained:
-            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(learned, pace.batch_size)
+            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(labelled, pace.batch_size)
+        learned = epochs * labelled
         measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:
-        epochs = context.recipe.resolved_rung(cell.position - 1).epochs
-        learned = len(context.transfer) if cell.teachers else labelled
+        settings = context.recipe.resolved_rung(cell.position - 1)
+        learned = settings.epochs * labelled
+        if cell.teachers:
+            learned = settings.epochs * len(context.transfer) + settings.gold_epochs * labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
-    seconds = asking + epochs * learned / pace.batch_size * pace.step + measured * pace.text
+    seconds = asking + learned / pace.batch_size * pace.step + measured * pace.text
     if first and pace.model.kind == "compact":
         seconds += pace.model.tokenizer.vocab_size * paces[0].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from stepdown.recipe.settings import DEFAULTS, Loss, RungSettings, kind_of, layers_of
+from stepdown.recipe.settings import DEFAULTS, GOLD_RATE_SHARE, Loss, RungSettings, kind_of, layers_of
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
 TaskName = Literal["single-label", "multi-label", "regression"]
@@ -79,6 +79,11 @@ def _loss(default: Any) -> Any:
         default,
         description='"kl" or "mse", or leave it out: the kind of rung and the number of classes choose',
     )
+
+
+def _gold_learning_rate() -> Any:
+    says = "a number above 0, at most 1, or leave it out for a tenth of learning_rate"
+    return Field(None, gt=0, le=1, allow_inf_nan=False, description=says)
 
 
 def _switch(default: Any) -> Any:
@@ -152,6 +157,8 @@ class DistillSpec(_Spec):
     loss: Loss | None = _loss(None)
     clip: float = _clip(6.0)
     class_weights: bool = _switch(False)
+    gold_epochs: int = _whole(0, 0)
+    gold_learning_rate: float | None = _gold_learning_rate()
 
 
 class RungSpec(_Spec):
@@ -179,6 +186,8 @@ class RungSpec(_Spec):
     loss: Loss | None = _loss(None)
     clip: float | None = _clip(None)
     class_weights: bool | None = _switch(None)
+    gold_epochs: int | None = _whole(None, 0)
+    gold_learning_rate: float | None = _gold_learning_rate()
 
 
 class CompareSpec(_Spec):
@@ -224,6 +233,7 @@ class Recipe(_Spec):
         for said in (self.distill.model_dump(), rung.model_dump(exclude={"max_bytes"})):
             chosen |= {key: value for key, value in said.items() if value is not None}
         chosen |= {"kind": kind, "layers": layers_of(rung.model), "max_params": rung.max_params}
+        chosen.setdefault("gold_learning_rate", chosen["learning_rate"] * GOLD_RATE_SHARE)
         return RungSettings(**chosen | {"ema": chosen["ema"] or None})
 
     def resolved(self) -> "Recipe":
@@ -234,5 +244,8 @@ class Recipe(_Spec):
             settings = asdict(self.resolved_rung(index))
             # Off is 0 here: TOML has no null.
             settings["ema"] = settings["ema"] or 0.0
-            rungs.append(rung.model_copy(update={key: settings[key] for key in keys}))
+            spelled = {key: settings[key] for key in keys}
+            if settings["gold_epochs"]:
+                spelled["gold_learning_rate"] = settings["gold_learning_rate"]
+            rungs.append(rung.model_copy(update=spelled))
         return self.model_copy(update={"rungs": tuple(rungs)})

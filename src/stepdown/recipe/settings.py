@@ -32,6 +32,10 @@ DEFAULTS: Mapping[Kind, Training] = {
     "compact": Training(None, 10, 4e-3, None, weight_decay=0.01, warmup=0.05, ema=0.999),
 }
 
+# Peak rate of the passes over the labels that follow distillation, against the rung's own. Not measured: what has been
+# learnt is to be corrected, not replaced.
+GOLD_RATE_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class RungSettings:
@@ -48,6 +52,9 @@ class RungSettings:
         soft_weight: weight of the distance to the teacher's soft labels.
         hard_weight: weight of the cross-entropy with the data's own labels.
         class_weights: whether rare classes weigh more in that cross-entropy.
+        gold_epochs: passes over the labelled texts that follow distillation, by their own labels alone; a rung that
+            learns from labels alone makes none.
+        gold_learning_rate: peak of these passes.
         epochs: passes over the transfer set.
         learning_rate: peak, after the warm-up.
         batch_size: texts per step, over all devices; None for `batch_size_for` the texts that it learns from.
@@ -67,6 +74,8 @@ class RungSettings:
     soft_weight: float
     hard_weight: float
     class_weights: bool
+    gold_epochs: int
+    gold_learning_rate: float
     epochs: int
     learning_rate: float
     batch_size: int | None

@@ -47,6 +47,8 @@ _DISTILL = {
     "loss": "kl, or mse of centred logits; if absent, by the kind of rung and the number of classes",
     "clip": "for mse: logits are cut to ± this",
     "class_weights": "true lets rare classes weigh more in the hard labels' part",
+    "gold_epochs": "passes over the labelled texts after distillation, by their labels alone; direct makes none",
+    "gold_learning_rate": "at the peak of these passes; if absent, a tenth of the rung's learning_rate",
 }
 _TRAINING = {
     "epochs": "passes over the transfer set",
@@ -75,6 +77,7 @@ _EXAMPLES: Mapping[str, object] = {
     "loss": "kl",
     "epochs": 4,
     "learning_rate": 1e-4,
+    "gold_learning_rate": 4e-4,
     "batch_size": 128,
 }
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stepdown.report.content import Content, content, count, interval, percent, size
+from stepdown.report.content import Content, content, count, gold_epochs, interval, passes, percent, size
 from stepdown.report.markdown import escape
 from stepdown.results import Cell, Results, parse
 
@@ -61,6 +61,9 @@ def _lines(run: Results, student: Cell, told: Content) -> Iterator[str]:
     yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
     if student.arm:
         yield f"- {TAUGHT[student.arm]}"
+    last = gold_epochs(run, student.position) if student.arm != "direct" else 0
+    if last:
+        yield f"- Then it learnt from the labels alone, in {passes(last)} over the labelled texts."
     # A card leaves the machine: of a file only its name.
     yield from (f"- {escape(_FOLDERS.sub('', sentence))}" for sentence in told.sections["Data"])
     yield f"- Made with stepdown {escape(run.environment.stepdown)}; the run's recipe.toml makes it again."
