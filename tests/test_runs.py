@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from click.testing import CliRunner, Result
 
 from stepdown import Classifier, recipe, runs, store
 from stepdown.cli import cli
-from stepdown.errors import ModelError, StoreError
+from stepdown.errors import InputError, ModelError, StoreError
+from stepdown.ladder import cells
 from stepdown.ladder.context import Ended, Happening
 from stepdown.ladder.estimate import estimate
 from tests.conftest import corpus, make_teacher
@@ -122,6 +124,85 @@ def test_labels_can_have_the_last_word(toy_recipe: Recipes, tmp_path: Path) -> N
     assert ("Then it learnt from the labels alone, in 3 passes" in card) == (
         again["summary"]["bundle_cell"] == "rung2-one-hop-seed0"
     )
+
+
+def test_two_teachers_teach_by_their_mean(toy_recipe: Recipes, tmp_path: Path) -> None:
+    path = toy_recipe(arms='["direct", "one-hop", "dense"]')
+    other = make_teacher(tmp_path / "other-teacher", hidden_dropout_prob=0.0)
+    both = f'teacher.model=["{tmp_path / "toy-teacher"}", "{other}"]'
+    context = runs.open_run(recipe.load(path, [both]), tmp_path / "run")
+    assert [line.split(" (")[0] for line in runs.check_teacher(context)[::2]] == [
+        str(tmp_path / "toy-teacher"),
+        str(other),
+    ]
+    costs = estimate(context)
+    assert list(costs)[:3] == ["teacher-1", "teacher-2", "teacher"]
+    assert costs["rung1-seed0"].asking > costs["rung2-dense-seed0"].asking
+    results, worked = run(path, tmp_path / "run", both)
+    assert worked[:3] == ["teacher-1", "teacher-2", "teacher"]
+    # Programs that read results find one teacher, first, as ever.
+    told_of = results["cells"]
+    assert [(cell["id"], cell["kind"]) for cell in told_of if cell["position"] == 0] == [
+        ("teacher", "teacher")
+    ]
+    assert told_of[0]["id"] == "teacher"
+    assert [row["position"] for row in results["rungs"]] == [0, 1, 2, 2, 2]
+    known = {cell["id"] for cell in told_of}
+    assert all(set(cell["teachers"]) <= known for cell in told_of)
+    one, two = results["members"]
+    assert (one["id"], two["id"]) == ("teacher-1", "teacher-2")
+    assert told_of[0]["params"] == one["params"] + two["params"]
+    assert results["rungs"][-1]["times_smaller"] == pytest.approx(
+        told_of[0]["params"] / told_of[-1]["params"]
+    )
+    # The last rung learns by squared error: the mean of the margins, by hand.
+    said = {
+        name: store.load_array(tmp_path / f"run/cells/{name}/report.npy")
+        for name in ("teacher-1", "teacher-2", "teacher")
+    }
+    margins = {name: array[:, 1] - array[:, 0] for name, array in said.items() if array is not None}
+    assert not np.allclose(margins["teacher-1"], margins["teacher-2"], atol=1e-2)
+    mean = (margins["teacher-1"] + margins["teacher-2"]) / 2
+    assert np.allclose(margins["teacher"], mean, atol=1e-5)
+    labels = context.dataset.report.labels
+    assert told_of[0]["metrics"]["accuracy"]["value"] == pytest.approx(np.mean((mean > 0) == labels))
+    manifest = store.read_json(tmp_path / "run/cells/rung2-one-hop-seed0/manifest.json")
+    assert len(manifest["targets"]) == 2
+    about = store.read_json(tmp_path / "run/bundle/bundle.json")
+    assert [source["name"] for source in about["sources"] if source["role"] == "teacher"] == [
+        "toy-teacher",
+        "other-teacher",
+    ]
+    assert "The teacher is the mean of 2 models" in invoke("report", tmp_path / "run").output
+    with pytest.raises(
+        InputError, match=r"mean of several models, which no bundle holds.*teacher-1, teacher-2"
+    ):
+        runs.export_cell(tmp_path / "run", "teacher", tmp_path / "none.stepdown")
+    runs.export_cell(tmp_path / "run", "teacher-2", tmp_path / "member.stepdown")
+    # Nothing is done twice, and each is a cell of its own.
+    assert run(path, tmp_path / "run", both)[1] == []
+    third = make_teacher(tmp_path / "third-teacher", hidden_dropout_prob=0.3)
+    _, worked = run(path, tmp_path / "run", both.replace(str(other), str(third)), "compare.arms=direct")
+    assert worked == ["teacher-2", "teacher", "rung2-direct-seed0"]
+
+
+def test_each_of_several_teachers_is_matched_with_the_labels_by_itself(
+    toy_recipe: Recipes, tmp_path: Path
+) -> None:
+    path = toy_recipe(arms='["one-hop"]')
+    context = runs.open_run(recipe.load(path, ["compare.arms=direct"]), tmp_path / "run")
+    cells.work(context, context.plan.cells[0])
+    trained = tmp_path / "run" / "cells" / "teacher"
+    renamed = shutil.copytree(trained, tmp_path / "renamed")
+    config = json.loads((renamed / "config.json").read_text(encoding="utf-8"))
+    config |= {"id2label": {"0": "bad", "1": "good"}, "label2id": {"bad": 0, "good": 1}}
+    (renamed / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    both = f'teacher.model=["{trained}", "{renamed}"]'
+    with pytest.raises(ModelError, match=r"renamed: The teacher's labels \(bad, good\) are not the data's"):
+        runs.check_teacher(runs.open_run(recipe.load(path, [both]), tmp_path / "both"))
+    matched = [both, 'teacher.label_map={bad="negative", good="positive"}']
+    lines = runs.check_teacher(runs.open_run(recipe.load(path, matched), tmp_path / "both"))
+    assert sum("is right on" in line for line in lines) == 2
 
 
 def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:

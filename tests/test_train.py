@@ -1,5 +1,7 @@
 import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -136,6 +138,31 @@ def test_several_teachers_count_by_their_mean() -> None:
     again = fresh()
     losses = run(model, examples(model, targets=one), soft, SCHEDULE)
     assert np.allclose(losses, run(again, examples(again, targets=twice), soft, SCHEDULE), rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse"])
+def test_learning_from_two_teachers_is_learning_from_their_mean(loss: Literal["kl", "mse"]) -> None:
+    """Every update is the same, and by hand: the mean of the margins, or the logarithm of the mean probabilities."""
+    draw = np.random.default_rng(0)
+    two = draw.normal(size=(2, 200, 2)).astype(np.float32)
+    if loss == "mse":
+        margin = (two[:, :, 1] - two[:, :, 0]).mean(0)
+        mean = np.stack([-margin / 2, margin / 2], 1)
+    else:
+        share = np.exp(two) / np.exp(two).sum(-1, keepdims=True)
+        mean = np.log(share.mean(0))
+    soft = train.Objective(1.0, 0.0, loss)
+    one, other, lopsided = fresh(), fresh(), fresh()
+    run(one, examples(one, targets=two), soft, SCHEDULE)
+    run(other, examples(other, targets=mean[None]), soft, SCHEDULE)
+    for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-3)
+    run(lopsided, examples(lopsided, targets=two), replace(soft, teacher_weights=(1.0, 0.0)), SCHEDULE)
+    first = fresh()
+    run(first, examples(first, targets=two[:1]), soft, SCHEDULE)
+    for a, b in zip(lopsided.network.parameters(), first.network.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-3)
+    assert not torch.allclose(one.network.output.weight, first.network.output.weight, atol=2e-2)
 
 
 def test_a_last_phase_on_labels_moves_towards_them() -> None:

@@ -6,6 +6,9 @@ teacher. A student that says exactly what its teacher says scores 0 in `kl` and 
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -47,6 +50,23 @@ def mse(student: Tensor, teacher: Tensor, clip: float = 6.0) -> Tensor:
         Shape [batch].
     """
     return (margins(student) - margins(teacher).clamp(-clip, clip)).square().mean(-1)
+
+
+def mean_teacher(teachers: Tensor, loss: Literal["kl", "mse"]) -> Tensor:
+    """Several teachers as one: a student's loss to it is its mean loss to each of them, up to a constant.
+
+    Hinton, Vinyals and Dean (2015), section 3, distil an ensemble by the mean of its members' probabilities. That is
+    what the mean of `kl` (at T = 1) leads to; the mean of `mse` (without clipping) leads to the mean of the margins.
+
+    Args:
+        teachers: logits, shape [teachers, n, classes].
+
+    Returns:
+        Logits, shape [n, classes]: logarithms of the mean probabilities, or means of the centred logits.
+    """
+    if loss == "kl":
+        return F.log_softmax(teachers, dim=-1).logsumexp(0) - math.log(len(teachers))
+    return (teachers - teachers.mean(-1, keepdim=True)).mean(0)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:

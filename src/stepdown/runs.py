@@ -15,9 +15,9 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from stepdown import assets, data, export, recipe, report, store, train, transfer
 from stepdown.errors import InputError
-from stepdown.ladder import cells, outcome
+from stepdown.ladder import cells, outcome, teachers
 from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
-from stepdown.ladder.plan import Cell, plan
+from stepdown.ladder.plan import TEACHER, Cell, plan
 from stepdown.recipe import Recipe
 from stepdown.runtime import Calibration, Source
 from stepdown.students import huggingface, saved
@@ -50,7 +50,7 @@ def open_run(
     with accelerator.main_process_first():
         names = [*chosen.teacher.model, *_rung_models(chosen)]
         models = {name: assets.model(name, progress=partial(fetching, name)) for name in names}
-    layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds)
+    layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds, len(chosen.teacher.model))
     return Context(
         chosen,
         layout,
@@ -76,18 +76,21 @@ _NO_CUT = 1_000_000
 
 
 def check_teacher(context: Context) -> list[str]:
-    """Whether the teacher knows the task already, and how long it finds the texts, in plain lines.
+    """Whether each teacher knows the task already, and how long it finds the texts, in plain lines.
 
     Raises:
         ModelError: it has a head, but for other labels, or one that is no better than chance.
     """
-    name = context.recipe.teacher.model[0]
+    return [line for name in context.recipe.teacher.model for line in _check_teacher(context, name)]
+
+
+def _check_teacher(context: Context, name: str) -> list[str]:
     found = huggingface.load(context.models[name], max_length=context.recipe.data.max_length)
     lines = [_lengths(context, found.model)]
     if not found.has_head:
         says = "has no head for this task and will be fine-tuned first"
         return [f"{name} ({found.model.description}) {says}", *lines]
-    said = cells.aligned_teacher(context, found.model)[1]
+    said = teachers.aligned(context, found.model, name)[1]
     accuracy = float((said.argmax(1) == context.dataset.selection.labels).mean())
     says = f"is right on {accuracy:.1%} of {len(said):,} selection texts"
     return [f"{name} ({found.model.description}) {says}", *lines]
@@ -214,7 +217,7 @@ def _forget(context: Context, finished: str) -> None:
     """Drop models that no later cell learns from: a large rung of each seed would fill the memory."""
     order = [cell.id for cell in context.plan.cells]
     needed = {name for cell in context.plan.cells[order.index(finished) + 1 :] for name in cell.teachers}
-    for name in set(context.trained) - needed - {"teacher"}:
+    for name in set(context.trained) - needed - set(context.plan.top):
         del context.trained[name]
 
 
@@ -237,10 +240,16 @@ def export_cell(run: Path, cell: str | None, target: Path | None) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is not there: the run is not finished. Finish it with: stepdown run RECIPE")
     found = store.read_json(path)
-    known = [one["id"] for one in found["cells"]]
+    members = [one["id"] for one in found.get("members", ())]
+    known = [one["id"] for one in found["cells"]] + members
     name = cell or found["summary"]["bundle_cell"]
     if name not in known:
         raise InputError(f"The run in {run} has no cell {name!r}. It has: {', '.join(known)}.")
+    if members and name == TEACHER:
+        raise InputError(
+            f"{name} is the mean of several models, which no bundle holds. Pack one of them with --cell: "
+            f"{', '.join(members)}."
+        )
     spec = recipe.load(str(run / "recipe.toml"))
     target = target or Path(f"{name}.stepdown")
     told = {**found, "summary": {**found["summary"], "bundle_cell": name}}

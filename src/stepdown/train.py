@@ -26,6 +26,7 @@ class Objective:
     Attributes:
         loss: the soft loss: `kl` at `temperature`, or `mse` of margins clipped to ±`clip`.
         class_weights: weights of the hard loss by class, or None.
+        teacher_weights: share of each teacher in the soft loss, summing to 1; None for equal shares.
     """
 
     soft_weight: float
@@ -34,6 +35,7 @@ class Objective:
     temperature: float = 1.0
     clip: float = 6.0
     class_weights: tuple[float, ...] | None = None
+    teacher_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -262,20 +264,22 @@ def _forward(
 def _loss(
     said: Tensor, examples: Examples, rows: np.ndarray, objective: Objective, weights: Tensor | None
 ) -> Tensor:
-    """Loss of each example, shape [batch]; several teachers count by their mean."""
+    """Loss of each example, shape [batch]; several teachers count by their weighted mean."""
     loss = said.new_zeros(len(rows))
     if objective.hard_weight:
         labels = torch.from_numpy(examples.labels[rows]).to(said.device)
         loss = loss + objective.hard_weight * losses.cross_entropy(said, labels, weights)
     if objective.soft_weight:
-        for targets in examples.targets:
+        count = len(examples.targets)
+        shares = objective.teacher_weights or (1 / count,) * count
+        for share, targets in zip(shares, examples.targets, strict=True):
             teacher = torch.from_numpy(targets[rows]).to(said.device)
             soft = (
                 losses.kl(said, teacher, objective.temperature)
                 if objective.loss == "kl"
                 else losses.mse(said, teacher, objective.clip)
             )
-            loss = loss + objective.soft_weight / len(examples.targets) * soft
+            loss = loss + objective.soft_weight * share * soft
     return loss
 
 

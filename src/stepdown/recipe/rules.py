@@ -76,6 +76,7 @@ def _builtin(path: tuple[str | int, ...], names: tuple[str, ...], known: tuple[s
 
 def _teacher(models: tuple[str, ...]) -> Iterator[Fault]:
     yield from _builtin(("teacher", "model"), models, BUILTIN_MODELS)
+    yield from _repeats(("teacher", "model"), models)
     for model in models:
         if model in FAMILIES or model.startswith("teacher:"):
             says = f"found {found(model)}, which is a rung; expected a hub id, a folder or demo:…"

@@ -135,9 +135,13 @@ class TransferSpec(_Spec):
 
 
 class TeacherSpec(_Spec):
-    """`[teacher]`: the model at the top, and how it is fine-tuned when it has no head for the task."""
+    """`[teacher]`: the model at the top, and how it is fine-tuned when it has no head for the task.
 
-    model: Words = _words(..., "a hub id, a folder or demo:…")
+    Of several models the teacher is the mean. Each is fine-tuned, matched with the data's labels and checked by
+    itself; what needs one model (`teacher:N`, the initial embeddings of `compact`) takes the first.
+    """
+
+    model: Words = _words(..., "a hub id, a folder or demo:…, or a list of them for their mean")
     epochs: int | None = _whole(None, 1)
     learning_rate: float | None = _learning_rate(None)
     batch_size: int = _whole(32, 1)

@@ -34,7 +34,7 @@ _TRANSFER = {
     "views": "texts made of each labelled one (parts, mixtures), where there is no other text",
 }
 _TEACHER = {
-    "model": "hub id · folder · demo:minilm-l6",
+    "model": "hub id · folder · demo:minilm-l6; a list of several makes their mean the teacher",
     "epochs": "passes over train, when it must be fine-tuned first; if absent, by the number of texts",
     "learning_rate": "of that fine-tuning; if absent, by the size of the model",
     "batch_size": "of that fine-tuning",

@@ -33,7 +33,7 @@ def card(results: Mapping[str, Any] | Results) -> str:
         InputError: the dict does not follow the schema.
     """
     run = parse(results)
-    student = next(cell for cell in run.cells if cell.id == run.summary.bundle_cell)
+    student = next(cell for cell in (*run.cells, *run.members) if cell.id == run.summary.bundle_cell)
     return "\n".join(_lines(run, student, content(run))) + "\n"
 
 
@@ -59,6 +59,7 @@ def _lines(run: Results, student: Cell, told: Content) -> Iterator[str]:
     yield from ("", "## How it was made", "")
     yield f"- What it is: {escape(student.model)}, {count(student.params)} parameters, {size(student.bytes)}."
     yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
+    yield from (f"- One of them: {escape(one.model)}, {count(one.params)} parameters." for one in run.members)
     if student.arm:
         yield f"- {TAUGHT[student.arm]}"
     last = gold_epochs(run, student.position) if student.arm != "direct" else 0

@@ -101,7 +101,7 @@ def content(results: Results) -> Content:
     bundle = results.bundle
     sections = {
         "Which way of teaching": (*_arms(results.comparisons), *_last_passes(results)),
-        "Against the teacher": _rungs(results.comparisons),
+        "Against the teacher": (*_members(results), *_rungs(results.comparisons)),
         MIND: _warnings(results),
         "Data": _data(results),
         "Cost": _cost(results),
@@ -249,6 +249,17 @@ def _arms(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
     shown = [f"{c.b} is {c.verdict} than {c.a}" for c in arms if c.verdict != "no difference shown"]
     brief = "Shown: " + "; ".join(shown) + "." if shown else "No arm is shown to differ from another."
     return (brief, *(clean(sentence(c)) + "." for c in arms))
+
+
+def _members(results: Results) -> tuple[str, ...]:
+    """Of several teachers, each by itself."""
+    if not results.members:
+        return ()
+    each = "; ".join(
+        f"{clean(member.model)} ({count(member.params)}) {percent(member.metrics['accuracy'].value)}"
+        for member in results.members
+    )
+    return (f"The teacher is the mean of {len(results.members)} models. By itself each is right on: {each}.",)
 
 
 def _last_passes(results: Results) -> tuple[str, ...]:
