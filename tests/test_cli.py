@@ -66,6 +66,8 @@ def test_check_tells_data_teacher_and_plan(toy_recipe: Callable[..., Path], tmp_
     assert "Transfer set: 479 texts" in told.stdout
     assert "Tokens of 479 train texts as it reads them: 9 in the median" in told.stdout
     assert "rung2-one-hop-seed0" in told.stdout
+    assert "Rung 2 (bidirectional GRU, 93 words): of at most 15,000 parameters, " in told.stdout
+    assert "the vocabulary holds 100.0% of the running words of the train texts whole." in told.stdout
     assert not (tmp_path / "runs").exists()
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stepdown.assets.builtin import BUILTINS
 from stepdown.data.files import SUFFIXES
 from stepdown.errors import RecipeError
-from stepdown.recipe import dump, load, parse, shipped, template
+from stepdown.recipe import dump, load, load_sources, parse, shipped, template
 from stepdown.recipe.faults import TABLES, literal
 from stepdown.recipe.paths import DATA_SUFFIXES, absolute
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS
@@ -110,7 +110,19 @@ def test_defaults_are_those_of_the_design() -> None:
         (
             {"model": "compact", "max_params": 250_000},
             {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 4e-3}
-            | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None},
+            | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
+            | {"core": "gru", "max_bytes": None, "word_dropout": 0.1},
+        ),
+        (
+            {"model": "compact", "max_bytes": 900_000, "core": "conv"},
+            {"kind": "compact", "max_params": None, "max_bytes": 900_000, "core": "conv"}
+            | {"learning_rate": 8e-3, "epochs": 10},
+        ),
+        (
+            {"model": "bag", "max_params": 250_000},
+            {"kind": "bag", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 2e-2}
+            | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
+            | {"core": None},
         ),
     ],
 )
@@ -256,6 +268,15 @@ def test_a_faulty_key_is_named_with_what_was_found_and_expected(
         ({"model": "compact", "max_params": 4_999}, "rungs.0.max_params: found 4999; expected a whole"),
         ({"model": "compact", "max_params": 250e3}, "rungs.0.max_params: found 250000.0; expected a whole"),
         ({"model": "compact"}, 'rungs.0.max_params: missing; "compact" is built to a budget'),
+        ({"model": "compact", "max_bytes": 49_999}, "rungs.0.max_bytes: found 49999; expected a whole number"),
+        ({"model": "bag"}, 'rungs.0.max_params: missing; "bag" is built to a budget, expected a number of'),
+        ({"model": "bagg", "max_params": 9_000}, 'rungs.0.model: found "bagg". Did you mean "bag"?'),
+        ({"max_bytes": 250_000}, 'own size; a budget is for "compact" and "bag"'),
+        ({"model": "compact", "max_params": 9_000, "core": "lstm"}, 'rungs.0.core: found "lstm"; expected "gru" or'),
+        ({"model": "bag", "max_params": 9_000, "core": "conv"}, 'rungs.0.core: found "conv", but "bag" has no core'),
+        ({"word_dropout": 0.1}, 'rungs.0.word_dropout: found 0.1, but "user/student" does not read whole words'),
+        ({"model": "bag", "max_params": 9_000, "word_dropout": 1}, "rungs.0.word_dropout: found 1; expected a number"),
+        ({"core": "gru"}, 'rungs.0.core: found "gru", but "user/student" has no core to choose; a core is for'),
         ({"max_params": 250_000}, 'rungs.0.max_params: found 250000, but "user/student" has its own size'),
         ({"model": "teacher:3", "max_params": 250_000}, 'rungs.0.max_params: found 250000, but "teacher:3"'),
         ({"model": "compct", "max_params": 9_000}, 'rungs.0.model: found "compct". Did you mean "compact"?'),
@@ -309,7 +330,7 @@ def test_keys_that_do_not_go_together(tables: dict[str, Any], expected: str) -> 
 
 
 def test_one_budget_is_enough() -> None:
-    faults = faults_of(with_rung(model="compact", max_params=9_000, max_bytes=9_000))
+    faults = faults_of(with_rung(model="compact", max_params=9_000, max_bytes=90_000))
     assert "rungs.0.max_params: found beside max_bytes; expected one budget" in faults
 
 
@@ -330,8 +351,6 @@ def test_a_rung_that_overrides_weights_can_learn_from_the_labels_alone() -> None
         ({"transfer": {"text": ["a", "b"]}}, "transfer.text: several columns make a pair of texts; this"),
         ({"teacher": {"model": ["user/a", "labels:p"]}}, "teacher.model: ready soft labels (labels:…) are not"),
         ({"teacher": {"model": "labels:p"}}, "teacher.model: ready soft labels (labels:…) are not read by"),
-        ({"rungs": [{"model": "bag", "max_params": 9_000}]}, 'rungs.0.model: this version has no "bag"'),
-        ({"rungs": [{"model": "compact", "max_bytes": 9_000}]}, "rungs.0.max_bytes: this version has no"),
     ],
 )  # fmt: skip
 def test_what_this_version_leaves_out_is_refused_in_a_sentence(tables: dict[str, Any], expected: str) -> None:
@@ -724,14 +743,56 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate"), ("rungs", "batch_size")}
     for name, table in TABLES.items():
         for key in table.model_fields:
+            if name == "sources":  # none, unless there are any
+                continue
             entries = stated[name] if name == "rungs" else [stated[name]]
             override = name == "rungs" and key in TABLES["distill"].model_fields
             for entry in entries:
-                own_size = key == "max_params" and entry["model"] != "compact"
+                own_size = key in ("max_params", "core") and entry["model"] != "compact"
                 left_open = key in optional or (name, key) in by_the_data
                 assert key in entry or left_open or override or own_size, (name, key)
     assert stated["rungs"][1]["epochs"] == DEFAULTS["compact"].epochs
     assert [rung.get("loss") for rung in stated["rungs"]] == ["kl", None]
+
+
+SOURCES = """
+[[sources]]
+name = "user/reviews"
+role = "data"
+licence = "CC-BY-4.0"
+[[sources]]
+name = "letters to the editor"
+role = "transfer text"
+"""
+
+
+def test_sources_are_kept_and_read_alone(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL + SOURCES)
+    recipe = load(path)
+    assert [(one.name, one.licence) for one in recipe.sources] == [
+        ("user/reviews", "CC-BY-4.0"),
+        ("letters to the editor", "not stated"),
+    ]
+    assert load(write(tmp_path, dump(recipe), "dumped.toml")) == recipe
+    assert load_sources(path) == load_sources(write(tmp_path, SOURCES, "only.toml")) == recipe.sources
+    assert [one.role for one in load_sources("sst2-250k")] == ["teacher", "data", "transfer text"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (SMALL, "has no [[sources]]"),
+        ('sources = "x"', "sources: found "),
+        ("[[sources]]\nname = 1\n", "sources.0.name: found 1; expected what others know it by"),
+        ("[[sources]]\nname = 1\n", "sources.0.role: missing; expected what it served as"),
+        ('[[sources]]\nname = "a"\nrole = "b"\nlicense = "MIT"', 'unknown key. Did you mean "licence"?'),
+        ("sources = [1]", "sources.0: found 1; expected a table, [[sources]]"),
+    ],
+)
+def test_faulty_sources_are_told(tmp_path: Path, content: str, says: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(RecipeError, match=re.escape(says)):
+        load_sources(path)
 
 
 def test_a_dump_is_read_the_same_from_any_folder(tmp_path: Path, elsewhere: Path) -> None:
@@ -769,7 +830,13 @@ training = optional(
     ema=st.floats(0, 0.9999),
 )
 models = st.one_of(
-    st.fixed_dictionaries({"model": st.just("compact"), "max_params": st.integers(5_000, 10**9)}),
+    st.fixed_dictionaries(
+        {"model": st.just("compact"), "max_params": st.integers(5_000, 10**9)},
+        optional={"core": st.sampled_from(["gru", "conv"]), "word_dropout": st.floats(0, 0.9)},
+    ),
+    st.fixed_dictionaries(
+        {"model": st.sampled_from(["compact", "bag"]), "max_bytes": st.integers(50_000, 10**9)}
+    ),
     counts.map(lambda layers: {"model": f"teacher:{layers}"}),
     st.sampled_from([{"model": "user/a"}, {"model": "./a b\\c"}, {"model": "demo:minilm-l6"}]),
 )
@@ -826,7 +893,7 @@ def test_what_is_dumped_is_read_as_an_equal_recipe(mapping: dict[str, Any]) -> N
 def test_what_is_dumped_does_not_hang_on_the_defaults_of_a_kind(mapping: dict[str, Any]) -> None:
     stated = tomllib.loads(dump(parse(mapping)))
     for rung in stated["rungs"]:
-        # A compact rung's batches go by the number of its texts, its loss by the number of classes.
+        # Batches of what is built to a budget go by the number of its texts, its loss by the number of classes.
         assert set(DEFAULTS["compact"].__dataclass_fields__) - {"batch_size", "loss"} <= set(rung)
 
 
@@ -912,26 +979,31 @@ def test_the_template_explains_every_key_that_works() -> None:
         for key, says in re.findall(r"^(?:# )?(\w+) = .*?(?: # (.+))?$", body, flags=re.M)
         if says or key == "arms"  # the arms are explained in the lines above them
     }
-    left_out = {("data", "label_separator"), ("rungs", "max_bytes")}
+    left_out = {("data", "label_separator")}
     inherited = {("rungs", key) for key in TABLES["distill"].model_fields}
     assert explained == set(every_key) - left_out - inherited
 
 
 def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     text = template("x", {"source": "a.csv", "text": "t", "label": "l"})
-    examples = "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts|max_rows"
+    examples = (
+        "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts|max_rows|max_bytes"
+    )
     # These go by the data or the model.
     examples += "|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False, "views": 0}
+    assert changed.pop("sources") == [{"name": "Reviews of 2024", "role": "data", "licence": "not stated"}], (
+        "an example"
+    )
     assert changed != tomllib.loads(text)
     assert parse(changed) == parse(tomllib.loads(text))
 
 
 def test_the_examples_of_the_template_are_valid_too() -> None:
     text = template("x", {"train": "a.csv", "text": "t", "label": "l"})
-    shown = re.sub(r"^# (?!source = )(\w+ = |\[)", r"\1", text, flags=re.M)
+    shown = re.sub(r"^# (?!source = |max_bytes = )(\w+ = |\[)", r"\1", text, flags=re.M)
     recipe = parse(tomllib.loads(shown))
     assert recipe.transfer is not None
     assert recipe.transfer.max_texts == 100_000

@@ -26,7 +26,7 @@ from stepdown.evaluate import Metric, measure
 from stepdown.report import content, plot
 from stepdown.report.markdown import escape
 from stepdown.report.terminal import _width
-from stepdown.results import Arm, Cell, Data, Environment, Results, Summary
+from stepdown.results import Arm, Cell, Data, Environment, Results, Spent, Summary, Table
 from stepdown.transfer import SourceFacts, TransferFacts
 
 ARMS: tuple[Arm, ...] = ("direct", "one-hop", "chain", "dense")
@@ -34,6 +34,11 @@ HOSTILE = "<script src=//x.example>alert(1)</script>|`*_[a](javascript:b)\x1b[31
 
 
 GATHERED = TransferFacts(8000, 0, (SourceFacts("reviews.csv", 5000, 0, 0, 12, 84, 0, 4904),))
+
+
+SPENT = Spent(
+    250_000, None, (Table("words", 2_000, 32), Table("words", 9_000, 16)), "gru", 56, 208_000, 31_312, 0.981
+)
 
 
 def with_members() -> dict[str, Any]:
@@ -87,6 +92,8 @@ def a_run(
         kind: Literal["teacher", "rung"] = "rung" if position else "teacher"
         key = f"rung{position}-{arm}-seed{seed}" if position else kind
         found = Cell(key, kind, position, model, arm, seed, params, 4 * params, 60.0, metrics, metrics)
+        if "GRU" in model:
+            found = replace(found, spent=SPENT)
         cells.append(asdict(found))
         correct[key] = scores.argmax(1) == labels
         agreed[key] = scores.argmax(1) == given.argmax(1)
@@ -301,6 +308,20 @@ def test_findings_are_sentences(run: dict[str, Any]) -> None:
     assert "8,000 training texts, 1,000 to select on, 400 to report on" in data
     assert "7 labelled texts and 84 unlabelled ones" in data
     assert "2 labels: negative, positive." in data
+
+
+def test_what_a_budget_was_spent_on_is_a_sentence(run: dict[str, Any]) -> None:
+    told = content.content(results.parse(run)).sections["What the budgets were spent on"]
+    assert len(told) == 2, "one for each rung that was built to a budget"
+    assert told[1] == (
+        "Rung 3 (bidirectional GRU, 20K words): of at most 250,000 parameters, 208,000 parameters are in tables "
+        "(words 2,000 × 32 + 9,000 × 16) and 31,312 in the network, of hidden size 56; the vocabulary holds 98.1% of "
+        "the running words of the train texts whole."
+    )
+    assert told[1].split(": ")[1].split(" ×")[0] in report.card(run)
+    bag = Spent(None, 500_000, (Table("words", 9, 2), Table("word pairs", 70, 1)), None, None, 88, 6, 1.0)
+    said = content.spending(1, "bag", bag)
+    assert "of at most 500 kB, 88 parameters are in tables (words 9 × 2; word pairs 70 × 1) and 6 in" in said
 
 
 def test_many_labels_are_cut_short() -> None:

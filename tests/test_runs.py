@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from stepdown import Classifier, recipe, runs, store
+from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.cli import cli
 from stepdown.errors import InputError, ModelError, StoreError
 from stepdown.ladder import cells
 from stepdown.ladder.context import Ended, Happening
 from stepdown.ladder.estimate import estimate
+from stepdown.runtime import LongTexts, Source
 from tests.conftest import corpus, make_teacher
 
 Recipes = Callable[..., Path]
@@ -177,8 +178,8 @@ def test_two_teachers_teach_by_their_mean(toy_recipe: Recipes, tmp_path: Path) -
     with pytest.raises(
         InputError, match=r"mean of several models, which no bundle holds.*teacher-1, teacher-2"
     ):
-        runs.export_cell(tmp_path / "run", "teacher", tmp_path / "none.stepdown")
-    runs.export_cell(tmp_path / "run", "teacher-2", tmp_path / "member.stepdown")
+        packing.export_cell(tmp_path / "run", "teacher", tmp_path / "none.stepdown")
+    packing.export_cell(tmp_path / "run", "teacher-2", tmp_path / "member.stepdown")
     # Nothing is done twice, and each is a cell of its own.
     assert run(path, tmp_path / "run", both)[1] == []
     third = make_teacher(tmp_path / "third-teacher", hidden_dropout_prob=0.3)
@@ -254,8 +255,98 @@ def test_the_plan_is_shown_before_time_is_spent(toy_recipe: Recipes, tmp_path: P
 def test_any_cell_can_be_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
     run(toy_recipe(arms='["chain"]'), tmp_path / "run")
     target = tmp_path / "mine.stepdown"
-    runs.export_cell(tmp_path / "run", "rung1-seed0", target)
+    packing.export_cell(tmp_path / "run", "rung1-seed0", target)
     assert set(Classifier.load(target).predict(["a good word1", "a bad word2"])) <= {"negative", "positive"}
+
+    whole = Classifier.load(tmp_path / "run/bundle")
+    words = ("--weights", "int8", "--max-length", "100", "--long-texts", "whole-and-sentences")
+    sources = tmp_path / "sources.toml"
+    sources.write_text(
+        '[[sources]]\nname = "Letters"\nrole = "data"\nlicence = "CC0-1.0"\n', encoding="utf-8"
+    )
+    words = (*words, "--rename", "negative=bad", "--name", "verdicts", "--sources", str(sources))
+    packed = invoke("export", tmp_path / "run", "--out", tmp_path / "small.stepdown", *words)
+    assert packed.exit_code == 0, packed.output
+    assert "texts get another label" in packed.stderr
+    small = Classifier.load(tmp_path / "small.stepdown")
+    assert small.label_names == ("bad", "positive")
+    assert (small.max_length, small.long_texts) == (100, LongTexts(32, "whole-and-sentences"))
+    assert small.about.weights.type == "int8"
+    assert small.about.sources == (Source("Letters", "data", "CC0-1.0"),)
+    for said in (
+        "# verdicts",
+        "bad, positive",
+        "data: Letters (licence: CC0-1.0)",
+        "Stored as int8, as they are",
+    ):
+        assert said in small.card
+    assert str(tmp_path) not in small.card + str(small.about)
+    texts = corpus(200, seed=7)[0]
+    assert np.abs(small.predict_proba(texts) - whole.predict_proba(texts)).max() < 0.05
+    assert small.read(["good " * 90])[1].tolist() == [False]
+
+    # A transformer's too, traced; its positions end at 64.
+    rung = packing.Wishes(weights="int8", max_length=64, long_texts="sentences", accept_loss=True)
+    target, cost = packing.export_cell(tmp_path / "run", "rung1-seed0", tmp_path / "rung1.stepdown", rung)
+    assert cost is not None
+    assert cost.flips <= 5
+    assert Classifier.load(target).long_texts == LongTexts(32, "sentences")
+    with pytest.raises(ModelError, match=r"reads 64 tokens of a text at most, and not 65"):
+        packing.export_cell(tmp_path / "run", "rung1-seed0", None, packing.Wishes(max_length=65))
+
+
+@pytest.fixture(scope="module")
+def packable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of one compact student."""
+    folder = tmp_path_factory.mktemp("packable")
+    rows = [f"{text},{label}" for text, label in zip(*corpus(600), strict=True)]
+    (folder / "reviews.csv").write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    make_teacher(folder / "teacher")
+    rung = {"model": "compact", "max_params": 15_000, "epochs": 6, "batch_size": 32}
+    chosen = recipe.parse(
+        {
+            "name": "packable",
+            "data": {"source": str(folder / "reviews.csv"), "text": "review", "label": "verdict"},
+            "teacher": {"model": str(folder / "teacher"), "epochs": 4, "learning_rate": 2e-3},
+            "rungs": [rung],
+            "compare": {"arms": ["direct"], "seeds": 1},
+        }
+    )
+    runs.work_through(runs.open_run(chosen, folder / "run"))
+    return folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--rename", "x=y"), "no label 'x' to rename. It has: negative, positive"),
+        (("--rename", "negative=positive"), "two labels would have one name"),
+        (("--rename", "negative"), "expected OLD=NEW"),
+        (("--rename", "negative=a", "--rename", "negative=b"), "names the label 'negative' twice"),
+        (("--sources", "nowhere.toml"), "no such file"),
+    ],
+)
+def test_what_cannot_be_packed_so_is_told(
+    words: tuple[str, ...], says: str, packable: Path, tmp_path: Path
+) -> None:
+    found = invoke("export", packable, "--out", tmp_path / "b", *words)
+    assert isinstance(found.exception, InputError)
+    assert says in str(found.exception)
+    assert not (tmp_path / "b").exists()
+
+
+def test_check_texts_of_older_runs_are_read(packable: Path, tmp_path: Path) -> None:
+    kept = json.loads((packable / "check-texts.json").read_text(encoding="utf-8"))
+    sizes = json.loads((packable / "results.json").read_text(encoding="utf-8"))["data"]
+    labels = np.array(kept["labels"])
+    assert len(labels) == len(kept["texts"]) == sizes["report"] + sizes["selection"] + sizes["transfer"]
+    assert (labels >= 0).sum() == sizes["selection"]
+    assert (labels[: sizes["report"]] == -1).all(), "nothing may be decided by these"
+    store.write_json(packable / "check-texts.json", kept["texts"][:61])
+    _, cost = packing.export_cell(packable, None, tmp_path / "b", packing.Wishes(weights="int8"))
+    assert cost is not None
+    assert (cost.texts, cost.labelled, cost.before) == (61, 0, None)
+    store.write_json(packable / "check-texts.json", kept)
 
 
 def test_two_processes_train_one_ladder_together(toy_recipe: Recipes, tmp_path: Path) -> None:

@@ -27,10 +27,12 @@ from onnx import TensorProto, helper
 from test_tokens import HARD_TEXTS
 
 from stepdown.errors import BundleError, InputError, StoreError
-from stepdown.runtime import About, Classifier, bundle, graph
+from stepdown.runtime import About, Classifier, LongTexts, bundle, graph
 from stepdown.runtime.about import decode, encode
 from stepdown.runtime.classifier import split
+from stepdown.tokens import sentences as cutter
 from stepdown.tokens import words
+from stepdown.tokens.sentences import sentences
 
 TEXTS = ["good movie!", "not a bad movie.", "the", "", "good " * 40, "do n't", *HARD_TEXTS]
 
@@ -181,6 +183,68 @@ def test_every_text_is_in_one_batch_and_padding_is_little(lengths: list[int]) ->
     assert all(len(batch) * found[batch].max() <= 2048 or len(batch) == 1 for batch in batches)
     padding = sum(len(batch) * int(found[batch].max()) - int(found[batch].sum()) for batch in batches)
     assert padding <= 40 * len(set(lengths))
+
+
+# --- long texts -------------------------------------------------------------------------------------
+
+SHORT, LONG = "good movie", "Good movie! The movie is bad. Not good. " * 2
+REVIEWS = [SHORT, LONG, "the " * 5, "<br /> <br />" * 3, "", "good " * 40 + ". Bad."]
+
+
+def reader(tmp_path: Path, way: LongTexts | None, max_length: int = 16) -> Classifier:
+    about = tiny_bundle.about(long_texts=way, max_length=max_length)
+    return Classifier(bundle.Bundle(about, tiny_bundle.contents(tmp_path)))
+
+
+def by_sentences(text: str, max_length: int = 16) -> np.ndarray:
+    return expected_logits(list(sentences(text)) or [text], max_length).mean(0)
+
+
+@pytest.mark.parametrize("above", [5, 16])
+def test_long_texts_are_read_by_their_sentences(tmp_path: Path, above: int) -> None:
+    lengths = tiny_bundle.WORDS.encode(REVIEWS, 1000).lengths
+    assert (lengths > 16).any()
+    whole = expected_logits(REVIEWS)
+    cut = np.stack([by_sentences(text) for text in REVIEWS])
+    long = (lengths > above)[:, None]
+    found, truncated = reader(tmp_path, LongTexts(above, "sentences")).read(REVIEWS)
+    np.testing.assert_allclose(found, np.where(long, cut, whole), atol=1e-5)
+    sentence = [max(tiny_bundle.WORDS.encode(list(sentences(t)) or [t], 99).lengths) for t in REVIEWS]
+    assert truncated.tolist() == [size > 16 for size in sentence]
+    assert not truncated[1], "the whole of it is read"
+    found, truncated = reader(tmp_path, LongTexts(above, "whole-and-sentences")).read(REVIEWS)
+    np.testing.assert_allclose(found, np.where(long, (cut + whole) / 2, whole), atol=1e-5)
+    assert truncated.tolist() == (lengths > 16).tolist(), "the whole text is read too"
+
+
+def test_long_texts_are_read_as_they_were_where_nothing_is_said(tmp_path: Path) -> None:
+    found, truncated = reader(tmp_path, None).read(REVIEWS)
+    np.testing.assert_allclose(found, expected_logits(REVIEWS), atol=1e-5)
+    assert truncated.tolist() == [False, True, False, True, False, True]
+    assert b"long_texts" not in encode(tiny_bundle.about(), tiny_bundle.contents(tmp_path))
+
+
+@pytest.mark.parametrize("texts", [[], [SHORT], [LONG], [LONG, SHORT, LONG]])
+def test_long_and_short_texts_are_answered_alone_as_together(tmp_path: Path, texts: list[str]) -> None:
+    for way in ("sentences", "whole-and-sentences"):
+        asked = reader(tmp_path, LongTexts(5, way))  # type: ignore[arg-type]
+        together = asked.logits(texts)
+        assert together.shape == (len(texts), 3)
+        for row, text in zip(together, texts, strict=True):
+            np.testing.assert_allclose(row, asked.logits([text])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("long_texts", "says"),
+    [
+        (LongTexts(17, "sentences"), "whole number from 1 to 16"),
+        (LongTexts(0, "sentences"), "whole number from 1 to 16"),
+        (LongTexts(5, "paragraphs"), "one of sentences, whole-and-sentences"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_way_to_read_long_texts_that_cannot_be_is_refused(long_texts: LongTexts, says: str) -> None:
+    with pytest.raises(BundleError, match=says):
+        encode(tiny_bundle.about(long_texts=long_texts), {"model.onnx": b"", "words.json": b""})
 
 
 # --- what comes from a stranger ---------------------------------------------------------------------
@@ -572,11 +636,20 @@ def test_the_example_of_the_page_is_read() -> None:
 
 
 def test_the_pattern_of_the_page_is_the_one_in_use() -> None:
-    (pattern,) = blocks("regex")
+    ends, pattern = blocks("regex")
+    assert ends.strip() == cutter._END.pattern
     in_use = re.sub(r"#.*", "", words._WORD.pattern)
     assert re.sub(r"\s", "", pattern.replace("W", r"[a-z0-9\x02]")) == re.sub(
         r"\s", "", in_use.replace("\x02", r"\x02")
     )
+
+
+def test_the_markup_and_the_abbreviations_of_the_page_are_those_in_use() -> None:
+    for pattern in (cutter._BLOCK_TAG, cutter._INLINE_TAG):
+        assert f"`{pattern.pattern}`" in PAGE
+    listed = re.search(r"whatever the\s+case, one of: (.*?)\.\n4\.", PAGE, re.DOTALL)
+    assert listed is not None
+    assert set(listed[1].split()) == cutter._ABBREVIATIONS
 
 
 def test_the_signs_of_the_page_are_those_in_use() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from stepdown import tokens
 from stepdown.errors import BundleError, InputError, ModelError
 from stepdown.tokens import BertWordPiece, HuggingFaceTokenizer, Reading, Tokens, Words
+from stepdown.tokens.sentences import sentences
 
 VECTORS = Path(__file__).parent / "vectors"
 HARD_TEXTS = [
@@ -85,6 +86,16 @@ def test_wordpiece_gives_the_shared_vectors(group: dict[str, Any]) -> None:
         found = tokenizer.encode([case["text"]], group["max_length"])
         assert found.ids.tolist() == case["ids"], case
         assert found.truncated.tolist() == [case["truncated"]], case
+
+
+@pytest.mark.parametrize("case", vectors("sentences.json"), ids=lambda case: case["text"][:20])
+def test_sentences_are_those_of_the_shared_vectors(case: dict[str, Any]) -> None:
+    assert list(sentences(case["text"])) == case["sentences"]
+
+
+def test_sentences_take_time_in_proportion_to_the_text() -> None:
+    assert list(sentences("<" * 50_000)) == ["<" * 50_000]
+    assert len(list(sentences("... " * 20_000 + "A"))) <= 20_001
 
 
 # --- words ----------------------------------------------------------------------------------------

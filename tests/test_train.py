@@ -12,7 +12,7 @@ from stepdown import train
 from stepdown.students import huggingface
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
-from stepdown.tokens.words import Words
+from stepdown.tokens.words import UNKNOWN, Words
 from tests.conftest import make_teacher
 
 GOOD, BAD = ("good", "fine", "great"), ("bad", "dull", "poor")
@@ -244,3 +244,31 @@ def test_examples_in_parts_are_all_learnt_from() -> None:
     assert len({tuple(parts.asked[at : at + 3]) for at in range(0, 24, 3)}) > 1, "in another order each time"
     texts, labels = corpus(300, seed=9)
     assert (logits(model, model.encode(texts)).argmax(1) == labels).mean() > 0.9
+
+
+def test_dropped_words_are_read_as_unknown_ones_and_padding_stays() -> None:
+    model = fresh()
+    tokens = model.encode(corpus(300)[0])
+    rows = np.arange(300)
+    plain, lengths = train._read(model, tokens, rows, 0.0)
+    torch.manual_seed(0)
+    dropped, same = train._read(model, tokens, rows, 0.25)
+    assert torch.equal(lengths, same)
+    assert set(dropped[dropped != plain].tolist()) == {UNKNOWN}
+    inside = torch.arange(plain.shape[1]) < lengths[:, None]
+    assert torch.equal(dropped[~inside], plain[~inside])
+    share = (dropped != plain).sum() / inside.sum()
+    assert 0.2 < float(share) < 0.3
+
+
+def test_word_dropout_is_drawn_anew_in_training_and_off_afterwards() -> None:
+    losses = []
+    for share in (0.0, 0.5):
+        model = fresh()
+        schedule = train.Schedule(8, 16, 5e-3, seed=3, word_dropout=share)
+        losses.append(run(model, examples(model), HARD, schedule))
+        again = fresh()
+        assert run(again, examples(again), HARD, schedule) == losses[-1]
+        texts, labels = corpus(300, seed=9)
+        assert (logits(model, model.encode(texts)).argmax(1) == labels).mean() > 0.9
+    assert np.mean(losses[1][-10:]) > np.mean(losses[0][-10:]) + 0.05, "half of the telling words are missing"

@@ -16,7 +16,7 @@ from stepdown.data import Dataset
 from stepdown.data.groups import overlap
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec, TransferSpec
-from stepdown.transfer import build, sentences, views
+from stepdown.transfer import build, views
 
 WORDS = [f"w{index}" for index in range(5000)]
 
@@ -204,42 +204,6 @@ def test_sentences_of_a_source(dataset: Dataset, tmp_path: Path) -> None:
     assert (source.texts, source.sentences, source.length, source.overlapping) == (2, 5, 2, 1)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("One two. Three four? Five! Six", ["One two.", "Three four?", "Five!", "Six"]),
-        ("A line<br />Another <BR>and <p>more</p>", ["A line", "Another", "and", "more"]),
-        ("Tom &amp; Jerry are <i>so</i> funny. Yes", ["Tom & Jerry are so funny.", "Yes"]),
-        ("Mr. Smith met Dr. Who. They left.", ["Mr. Smith met Dr. Who.", "They left."]),
-        (
-            "J. R. R. Tolkien wrote it. So did I. He knew.",
-            ["J. R. R. Tolkien wrote it.", "So did I.", "He knew."],
-        ),
-        (
-            "Made in the U.S. Army style, e.g. Rambo. Bad.",
-            ["Made in the U.S. Army style, e.g. Rambo.", "Bad."],
-        ),
-        ('He said "No way!" Then he left.', ['He said "No way!"', "Then he left."]),
-        (
-            "It drags on... and on. Rated 7.5 of 10. 3 stars.",
-            ["It drags on... and on.", "Rated 7.5 of 10.", "3 stars."],
-        ),
-        ("a film . it is good , really .", ["a film .", "it is good , really ."]),
-        ("What?! he cried. (Loudly.) End", ["What?! he cried.", "(Loudly.)", "End"]),
-        ("很好看。我喜欢！真的", ["很好看。", "我喜欢！", "真的"]),
-        ("  \n <br/> ", []),
-        ("1 < 2 and 3 > 2. True", ["1 < 2 and 3 > 2.", "True"]),
-    ],
-)
-def test_sentences(text: str, expected: list[str]) -> None:
-    assert list(sentences(text)) == expected
-
-
-def test_sentences_take_time_in_proportion_to_the_text() -> None:
-    assert list(sentences("<" * 50_000)) == ["<" * 50_000]
-    assert len(list(sentences("... " * 20_000 + "A"))) <= 20_001
-
-
 # --- views --------------------------------------------------------------------------------------------------------
 
 
@@ -274,3 +238,19 @@ def test_views_are_cleaned_of_held_out_texts_and_counted(tmp_path: Path) -> None
     assert len(made) == len(dataset.train) + source.kept
     held_out = [*dataset.selection.texts, *dataset.report.texts]
     assert not {*made} & set(held_out)
+
+
+def test_words_are_replaced_by_their_neighbours_and_marks_stay() -> None:
+    texts = ['He said "good film", twice!'] * 40
+    asked: list[list[str]] = []
+
+    def neighbours(words: Sequence[str]) -> dict[str, list[str]]:
+        asked.append(list(words))
+        return {"good": ["great", "fine"], "film": ["movie"], "twice": ["often"]}
+
+    made = views(texts, 4, seed=0, neighbours=neighbours)
+    assert asked == [["He", "film", "good", "said", "twice"]]
+    new = set(" ".join(made).split()) - set(texts[0].split())
+    assert {'"great', '"fine', 'movie",', "often!"} <= new
+    # "said" and "He" have none: any word of the task takes their place.
+    assert new == {'"great', '"fine', 'movie",', "often!"}

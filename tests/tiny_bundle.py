@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from stepdown.runtime import About, Calibration, Source
+from stepdown.runtime import About, Calibration, LongTexts, Source
 from stepdown.tokens import Words
 
 WORDS = Words(("good", "bad", "movie", "the", "a", "not", "!", ".", "g", "o", "b", "d", "n't", "do"))
@@ -59,7 +59,12 @@ def model(table: np.ndarray, matrix: np.ndarray) -> onnx.ModelProto:
     return made
 
 
-def about(labels: Sequence[str] = LABELS, max_length: int = 16, temperature: float = 2.0) -> About:
+def about(
+    labels: Sequence[str] = LABELS,
+    max_length: int = 16,
+    temperature: float = 2.0,
+    long_texts: LongTexts | None = None,
+) -> About:
     return About(
         tuple(labels),
         max_length,
@@ -69,6 +74,7 @@ def about(labels: Sequence[str] = LABELS, max_length: int = 16, temperature: flo
         versions={"stepdown": "0.1.0"},
         sources=(Source("some texts", "data", "CC0-1.0"),),
         created="2025-01-01T00:00:00Z",
+        long_texts=long_texts,
     )
 
 

@@ -96,6 +96,38 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Table:
+    """An embedding table: what its rows stand for ("words", "word pairs"), and its size."""
+
+    holds: str
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a student that was built to a budget spent it on.
+
+    Attributes:
+        max_params, max_bytes: the budget; one of them is None.
+        tables: widest first; words stand in the order of their usefulness.
+        core: what reads the words in their order: `gru`, `conv`; None where nothing does.
+        hidden: size of the core: units of a GRU in each direction, channels of a convolution.
+        table_parameters, network_parameters: in the tables, and in all else.
+        coverage: share of the running words of the train texts that the vocabulary holds whole, not in pieces.
+    """
+
+    max_params: int | None
+    max_bytes: int | None
+    tables: tuple[Table, ...]
+    core: str | None
+    hidden: int | None
+    table_parameters: int
+    network_parameters: int
+    coverage: float
+
+
+@dataclass(frozen=True)
 class Cell:
     """One model of the run.
 
@@ -112,6 +144,7 @@ class Cell:
         metrics: on the report split.
         selection_metrics: on the selection split.
         teachers: ids of the cells it learnt from.
+        spent: what its budget was spent on; None where it was not built to one.
     """
 
     id: str
@@ -126,6 +159,7 @@ class Cell:
     metrics: dict[MetricName, Metric]
     selection_metrics: dict[MetricName, Metric]
     teachers: tuple[str, ...] = ()
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +265,11 @@ def parse(results: Mapping[str, Any] | Results) -> Results:
             "These are not results of a run that this version can read. Expected what `stepdown run` writes "
             "to results.json; found:\n" + "\n".join(faults)
         ) from None
+
+
+def parse_spent(spent: Mapping[str, Any]) -> Spent:
+    """Typed from the dict that a cell's manifest holds."""
+    return Spent(**{**spent, "tables": tuple(Table(**table) for table in spent["tables"])})
 
 
 def validate(results: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from stepdown import assets, data, export, recipe, report, store, train, transfer
-from stepdown.errors import InputError
+from stepdown import assets, data, packing, recipe, report, store, train, transfer
 from stepdown.ladder import cells, outcome, teachers
 from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
-from stepdown.ladder.plan import TEACHER, Cell, plan
+from stepdown.ladder.plan import plan
 from stepdown.recipe import Recipe
-from stepdown.runtime import Calibration, Source
-from stepdown.students import huggingface, saved
+from stepdown.students import embeddings, huggingface
 from stepdown.students.model import TextModel, fast_precision
 
 
@@ -48,7 +46,7 @@ def open_run(
                 assets.data(name, partial(fetching, name))
     dataset = data.load(chosen.data, chosen.seed)
     with accelerator.main_process_first():
-        names = [*chosen.teacher.model, *_rung_models(chosen)]
+        names = [*chosen.teacher.model, *packing.rung_models(chosen)]
         models = {name: assets.model(name, progress=partial(fetching, name)) for name in names}
     layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds, len(chosen.teacher.model))
     return Context(
@@ -56,7 +54,12 @@ def open_run(
         layout,
         out,
         dataset,
-        transfer.build(dataset, chosen.transfer, chosen.seed),
+        transfer.build(
+            dataset,
+            chosen.transfer,
+            chosen.seed,
+            partial(_neighbours, chosen, models[chosen.teacher.model[0]], accelerator.device),
+        ),
         models,
         data_key(dataset),
         accelerator,
@@ -64,10 +67,13 @@ def open_run(
     )
 
 
-def _rung_models(chosen: Recipe) -> list[str]:
-    """Names of the models that a recipe takes from somewhere for its rungs."""
-    rungs = [chosen.resolved_rung(index) for index in range(len(chosen.rungs))]
-    return [rung.model for rung in rungs if rung.kind == "huggingface"]
+def _neighbours(
+    chosen: Recipe, folder: Path, device: torch.device, words: Sequence[str]
+) -> dict[str, list[str]]:
+    """The words that are nearest to each word, as the teacher has it before it is fine-tuned."""
+    model = huggingface.load(folder, max_length=chosen.data.max_length).model
+    model.network.to(device)
+    return embeddings.neighbours(model, words, precision=fast_precision(device))
 
 
 # Enough texts for a steady picture of their lengths.
@@ -133,24 +139,19 @@ def work_through(
     with store.lock(out / ".lock", f"another run works in {out}", wait=False):
         _tidy(out)
         store.write_text(out / "recipe.toml", recipe.dump(context.recipe))
-        # For packing any cell later, when the data may be gone.
-        store.write_json(out / _CHECK_TEXTS, context.dataset.report.texts[:_CHECKED])
+        packing.keep_check_texts(context)
         with store.append(out / "log.jsonl") as log:
             context.tell = partial(_tell, tell, log)
             _work(context)
         chosen = outcome.best(context)
         found = {**outcome.results(context), "key": _key(context)}
-        _pack(context, chosen, found)
+        packing.pack(context, chosen.id, found)
         found["bundle"] = str(out / "bundle")
         store.write_text(out / "report.html", report.html(found))
         store.write_json(out / "results.json", found)
         everyone.wait_for_everyone()
         # As JSON has it, so that a finished run answers with the same when it is asked again.
         return dict(store.read_json(out / "results.json"))
-
-
-_CHECK_TEXTS = "check-texts.json"
-_CHECKED = 2000
 
 
 def _tidy(out: Path) -> None:
@@ -202,81 +203,9 @@ def _key(context: Context) -> str:
     return store.digest(*(context.manifests[cell.id]["key"] for cell in context.plan.cells))
 
 
-def _pack(context: Context, chosen: Cell, found: dict[str, Any]) -> None:
-    export.export(
-        cells.model_of(context, chosen.id),
-        context.out / "bundle",
-        check_texts=context.dataset.report.texts[:_CHECKED],
-        calibration=Calibration(),
-        sources=_sources(context.recipe),
-        card=report.card(found),
-    )
-
-
 def _forget(context: Context, finished: str) -> None:
     """Drop models that no later cell learns from: a large rung of each seed would fill the memory."""
     order = [cell.id for cell in context.plan.cells]
     needed = {name for cell in context.plan.cells[order.index(finished) + 1 :] for name in cell.teachers}
     for name in set(context.trained) - needed - set(context.plan.top):
         del context.trained[name]
-
-
-def export_cell(run: Path, cell: str | None, target: Path | None) -> Path:
-    """Pack a model of a finished run.
-
-    Args:
-        run: the run's folder.
-        cell: its id; None for the one of the run's own bundle.
-        target: a folder or a `.stepdown` file; None for `CELL.stepdown` in the working folder.
-
-    Returns:
-        Where the bundle is.
-
-    Raises:
-        InputError: the run is not finished, or has no such cell.
-        CheckError: the bundle does not say what the trained model says; nothing is written.
-    """
-    path = run / "results.json"
-    if not path.is_file():
-        raise InputError(f"{path} is not there: the run is not finished. Finish it with: stepdown run RECIPE")
-    found = store.read_json(path)
-    members = [one["id"] for one in found.get("members", ())]
-    known = [one["id"] for one in found["cells"]] + members
-    name = cell or found["summary"]["bundle_cell"]
-    if name not in known:
-        raise InputError(f"The run in {run} has no cell {name!r}. It has: {', '.join(known)}.")
-    if members and name == TEACHER:
-        raise InputError(
-            f"{name} is the mean of several models, which no bundle holds. Pack one of them with --cell: "
-            f"{', '.join(members)}."
-        )
-    spec = recipe.load(str(run / "recipe.toml"))
-    target = target or Path(f"{name}.stepdown")
-    told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
-    export.export(
-        saved.load(run / "cells" / name, max_length=spec.data.max_length),
-        target,
-        check_texts=store.read_json(run / _CHECK_TEXTS),
-        calibration=Calibration(),
-        sources=_sources(spec),
-        card=report.card(told),
-    )
-    return target
-
-
-def _sources(spec: Recipe) -> list[Source]:
-    """What a student was made from. Of a path only its last part: a bundle leaves the machine."""
-    unlabeled = spec.transfer.unlabeled if spec.transfer else ()
-    named = [
-        *((name, "teacher") for name in spec.teacher.model),
-        *((name, "rung") for name in _rung_models(spec)),
-        (spec.data.source or str(spec.data.train), "data"),
-        *((name, "transfer text") for name in unlabeled),
-    ]
-    return [_source(name, role) for name, role in named]
-
-
-def _source(name: str, role: str) -> Source:
-    if assets.is_builtin(name):
-        return Source(name, role, assets.BUILTINS[name].licence)
-    return Source(Path(name).name if Path(name).exists() else name, role)

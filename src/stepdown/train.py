@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from stepdown import losses
 from stepdown.students.model import TextModel, autocast
 from stepdown.tokens import Tokens
+from stepdown.tokens.words import Words
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Schedule:
         warmup: share of the updates over which the rate rises; a half-cosine down to 0 follows.
         clip_norm: largest gradient norm.
         ema: decay of the running average of weights that the trained model gets, None to keep the last weights.
+        word_dropout: share of the words that are taken for unknown ones, drawn anew each time a text is read (Iyyer et
+            al. 2015, "Deep Unordered Composition Rivals Syntactic Methods", section 2.2). For readers of `words`.
         seed: of the order of examples and of dropout.
     """
 
@@ -67,6 +70,7 @@ class Schedule:
     ema: float | None = None
     seed: int = 0
     fresh_rate: float = 10.0
+    word_dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,8 @@ def fit(
                     else:
                         share = accelerator.num_processes / len(batch)
                     with autocast(device, precision):
-                        said = _forward(wrapped, model, examples.tokens, mine, device)
+                        ids, lengths = _read(model, examples.tokens, mine, schedule.word_dropout)
+                        said = wrapped(ids.to(device), lengths.to(device))
                     per_example = _loss(said.float(), examples, mine, objective, weights)
                     part_loss = per_example.sum() * share
                     part_loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
@@ -253,12 +258,14 @@ def _updates(parts: Parts, schedule: Schedule) -> int:
     return sum(-(-size // schedule.batch_size) for size in parts.sizes)
 
 
-def _forward(
-    wrapped: nn.Module, model: TextModel, tokens: Tokens, rows: np.ndarray, device: torch.device
-) -> Tensor:
-    ids, lengths = tokens.pad(rows, model.tokenizer.pad_id)
-    said: Tensor = wrapped(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device))
-    return said
+def _read(model: TextModel, tokens: Tokens, rows: np.ndarray, word_dropout: float) -> tuple[Tensor, Tensor]:
+    """Ids of some texts, int64 [batch, length], and their lengths, int64 [batch]."""
+    ids, lengths = map(torch.from_numpy, tokens.pad(rows, model.tokenizer.pad_id))
+    if word_dropout:
+        assert isinstance(model.tokenizer, Words), "no other tokenizer has whole words to leave out"
+        dropped = (torch.rand(ids.shape) < word_dropout) & (ids != model.tokenizer.pad_id)
+        ids = ids.masked_fill(dropped, model.tokenizer.unknown_id)
+    return ids, lengths
 
 
 def _loss(

@@ -10,6 +10,8 @@ from stepdown import recipe, runs
 from stepdown.cli.progress import Fetching
 from stepdown.cli.run import plan_text
 from stepdown.ladder.estimate import estimate
+from stepdown.report.content import spending
+from stepdown.results import parse_spent
 
 
 @click.command()
@@ -23,4 +25,12 @@ def check(recipe_name: str, sets: tuple[str, ...]) -> None:
     click.echo(context.dataset.facts.as_text())
     click.echo("\n" + context.transfer.facts.as_text())
     click.echo("\n".join(["", "Teacher", *(f"  {line}" for line in runs.check_teacher(context))]))
-    click.echo("\nPlan\n" + plan_text(context, estimate(context)))
+    found = estimate(context)
+    budgets = {
+        position: spending(position, one.description, parse_spent(one.spent))
+        for position, one in ((context.plan.cell(name).position, one) for name, one in found.items())
+        if one.spent
+    }
+    if budgets:
+        click.echo("\n".join(["", "Budgets", *(f"  {line}" for line in budgets.values())]))
+    click.echo("\nPlan\n" + plan_text(context, found))

@@ -14,6 +14,7 @@ from stepdown import assets, compare, data
 from stepdown import evaluate as measures
 from stepdown.errors import DataError
 from stepdown.runtime import Classifier
+from stepdown.runtime.shipped import shipped
 from stepdown.students import saved
 from stepdown.students.model import logits
 
@@ -30,7 +31,10 @@ Asked = Callable[[Sequence[str]], np.ndarray]
 def evaluate(
     model: str, source: str, against: str | None, text: str | None, label: str | None, as_json: bool
 ) -> None:
-    """Measure MODEL, a bundle, a model folder or a hub id, on the labelled rows of DATA."""
+    """Measure MODEL on the labelled rows of DATA.
+
+    MODEL is a bundle, the name of a model that comes with stepdown (sentiment), a model folder, or a hub id.
+    """
     names, ask = _open(model)
     split, rows = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
     said = ask(rows.texts)
@@ -62,10 +66,11 @@ def _verdict(
 
 
 def _open(name: str) -> tuple[tuple[str, ...], Asked]:
-    """Label names and logits of a bundle, a model folder or a hub id."""
+    """Label names and logits of a shipped model, a bundle, a model folder or a hub id."""
     path = Path(name)
-    if path.is_file() or (path / "bundle.json").is_file():
-        classifier = Classifier.load(path)
+    is_model = any((path / about).is_file() for about in ("config.json", "compact.json"))
+    if path.is_file() or (path / "bundle.json").is_file() or (name in shipped() and not is_model):
+        classifier = Classifier.load(name)
         return tuple(classifier.label_names), classifier.logits
-    model = saved.load(path if (path / "compact.json").is_file() else assets.model(name))
+    model = saved.load(path if saved.family_in(path) else assets.model(name))
     return model.label_names, lambda texts: logits(model, model.encode(texts))

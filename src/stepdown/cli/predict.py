@@ -21,7 +21,7 @@ _MOST_TOLD = 5
 
 
 @click.command()
-@click.argument("bundle")
+@click.argument("bundle", metavar="BUNDLE")
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
     "--input", "source", metavar="FILE", help="A .csv, .tsv, .jsonl, .txt or .parquet file; - is stdin."
@@ -45,8 +45,9 @@ def predict(
 ) -> None:
     """Label texts with a bundle: TEXTs, the rows of a file, or the lines of standard input.
 
-    BUNDLE is a folder or a .stepdown file. Every text is answered with one JSON object on a line: the text,
-    its label, the label's probability as score, and the best scores. The columns of a file are kept.
+    BUNDLE is a folder, a .stepdown file, or the name of a model that comes with stepdown (sentiment). Every text is
+    answered with one JSON object on a line: the text, its label, the label's probability as score, and the best
+    scores. The columns of a file are kept.
     """
     if len(columns) > 1:
         raise InputError(

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from stepdown import __version__, runtime
 from stepdown.errors import CheckError
-from stepdown.export import graphs
-from stepdown.runtime import about, bundle
+from stepdown.export import graphs, int8
+from stepdown.export.loss import FEWEST_LABELLED, MOST_FLIPS, MOST_LOST, Loss, loss
+from stepdown.runtime import LongTexts, about, bundle
 from stepdown.students.model import TextModel, logits
+
+__all__ = ["CheckTexts", "Description", "Form", "Loss", "export"]
 
 # Largest difference between a trained model's and its bundle's probability of any label. Both compute in float32,
 # in another order of operations; measured differences are below 1e-5.
 TOLERANCE = 1e-3
+# Texts on which probabilities are compared: where the graph is wrong, a few show it.
+_COMPARED = 2000
 # Texts that no one trained on but someone will send.
 _ODD_TEXTS = (
     "",
@@ -35,49 +42,116 @@ _ODD_TEXTS = (
 )
 
 
+@dataclass(frozen=True)
+class Form:
+    """What kind of bundle is made.
+
+    Attributes:
+        weights: what they are stored as; the bundle computes in float32 either way.
+        accept_loss: write it even if int8 changes more than `Loss.acceptable` allows.
+        long_texts: how texts longer than those learnt from are read; None: like any other.
+    """
+
+    weights: Literal["float32", "int8"] = "float32"
+    accept_loss: bool = False
+    long_texts: LongTexts | None = None
+
+
+@dataclass(frozen=True)
+class CheckTexts:
+    """Real texts of the task, on which a bundle is compared with what it was made from.
+
+    Attributes:
+        texts: n of them.
+        labels: int64 [n], an index into the model's label names; −1 where it is not known.
+    """
+
+    texts: Sequence[str]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a bundle says beside its network.
+
+    Attributes:
+        card: makes the text of README.md from the bytes of network and tokenizer, and from what int8 cost.
+        sources: what the model was made from.
+        calibration: of its probabilities.
+    """
+
+    card: Callable[[int, Loss | None], str]
+    sources: Sequence[about.Source] = ()
+    calibration: about.Calibration = field(default_factory=about.Calibration)
+
+
 def export(
-    model: TextModel,
-    target: Path,
-    *,
-    check_texts: Sequence[str],
-    calibration: about.Calibration,
-    sources: Sequence[about.Source],
-    card: str,
-) -> None:
-    """Write a bundle and compare it with the model on real texts before it takes its place.
+    model: TextModel, target: Path, checks: CheckTexts, description: Description, form: Form | None = None
+) -> Loss | None:
+    """Write a bundle, compared on real texts with what it is made from before it takes its place.
 
     Args:
         model: trained.
         target: a folder, or a single file if its name ends in `.stepdown`; a bundle that was there is replaced.
-        check_texts: real texts of the task; odd ones (empty, very long, other scripts) are added.
-        calibration: of the bundle's probabilities.
-        sources: what the model was made from.
-        card: the text of README.md.
+        checks: odd texts (empty, very long, other scripts) are added to them.
+        description: what the bundle says.
+        form: of the bundle; float32 and no rule for long texts if None.
+
+    Returns:
+        What int8 weights cost; None for float32.
 
     Raises:
-        CheckError: the bundle does not say what the model says; nothing is left at `target`.
+        CheckError: the bundle does not say what the model says, or int8 weights change too many labels; nothing is
+            written.
         StoreError: the disk fails.
     """
+    form = form or Form()
     says = about.About(
         label_names=model.label_names,
         max_length=model.max_length,
         tokenizer=model.tokenizer.spec(),
-        calibration=calibration,
+        calibration=description.calibration,
         parameters=model.parameters,
         versions=_versions(),
-        sources=tuple(sources),
+        sources=tuple(description.sources),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    files = _files(model, says)
+    exact = bundle.Bundle(says, files)
+    texts = [*checks.texts[:_COMPARED], *_ODD_TEXTS]
+    _compare(model, runtime.Classifier(exact, str(target)), texts)
+    says = replace(says, long_texts=form.long_texts)
+    cost = None
+    if form.weights == "int8":
+        exact = bundle.Bundle(says, files)
+        name = says.weights.file
+        says = replace(says, weights=replace(says.weights, type="int8"))
+        files = {**files, name: int8.quantised(files[name])}
+        cost = _lost(exact, bundle.Bundle(says, files), checks)
+        if not (cost.acceptable or form.accept_loss):
+            raise CheckError(
+                f"Stored as int8, {cost}. At most {MOST_FLIPS:.1%} of labels and, on {FEWEST_LABELLED:,} labelled "
+                f"texts or more, {100 * MOST_LOST:.1f} points of accuracy may change. Nothing was written. Keep "
+                "float32 weights (--weights float32), or take it as it is (--accept-loss)."
+            )
+    size = sum(map(len, files.values()))
+    bundle.write(target, says, {**files, bundle.CARD: description.card(size, cost).encode()})
+    return cost
+
+
+def _files(model: TextModel, says: about.About) -> dict[str, bytes]:
+    """Network and tokenizer, by file name."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         graphs.write(model, folder / says.weights.file)
         model.tokenizer.save(folder)
         names = [says.weights.file, *says.tokenizer["files"]]
-        files = {name: (folder / name).read_bytes() for name in names}
-    files["README.md"] = card.encode()
-    packed = bundle.Bundle(says, files)
-    _compare(model, runtime.Classifier(packed, str(target)), [*check_texts, *_ODD_TEXTS])
-    bundle.write(target, says, files)
+        return {name: (folder / name).read_bytes() for name in names}
+
+
+def _lost(before: bundle.Bundle, after: bundle.Bundle, checks: CheckTexts) -> Loss:
+    said = [runtime.Classifier(one).logits(list(checks.texts)) for one in (before, after)]
+    return loss(said[0], said[1], checks.labels)
 
 
 def _compare(model: TextModel, packed: runtime.Classifier, texts: Sequence[str]) -> None:

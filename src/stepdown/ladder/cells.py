@@ -18,8 +18,9 @@ from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
 from stepdown.ladder.feed import Feed
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe import RungSettings
-from stepdown.recipe.settings import batch_size_for, loss_for
+from stepdown.recipe.settings import FAMILIES, batch_size_for, loss_for
 from stepdown.students import building, huggingface, saved
+from stepdown.students.budgets import Wanted
 from stepdown.students.model import TextModel, logits
 from stepdown.targets import Labeller
 
@@ -155,7 +156,7 @@ def _seed(context: Context, cell: Cell) -> int:
 
 def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     settings = _settings(context, cell)
-    model, notes = _build(context, cell, settings)
+    model, built = _build(context, cell, settings)
     context.tell(Begun(cell.id, model.description, finished_before=False))
     parts, digests = _learned(context, cell, model)
     phases = [_distillation(context, cell, settings, parts)]
@@ -172,7 +173,7 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         "epoch_losses": losses[: settings.epochs],
         "gold_epoch_losses": losses[settings.epochs :],
         "targets": digests,
-        "notes": list(notes),
+        **built,
     }
 
 
@@ -196,6 +197,7 @@ def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: t
         weight_decay=settings.weight_decay,
         warmup=settings.warmup,
         ema=settings.ema or None,
+        word_dropout=settings.word_dropout,
         seed=_seed(context, cell),
     )
     return train.Phase(parts, objective, schedule)
@@ -248,41 +250,48 @@ def _learned(context: Context, cell: Cell, model: TextModel) -> tuple[train.Part
     return feed, feed.digests
 
 
-def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextModel, tuple[str, ...]]:
+def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextModel, dict[str, Any]]:
+    """A rung's model before it is trained, and what its manifest says of it."""
     names, length = context.dataset.task.label_names, context.recipe.data.max_length
-    if settings.kind == "compact":
-        prepared = _prepared(context, cell.position, settings)
-        return building.compact(prepared, names, length, _seed(context, cell)), ()
+    wanted = wanted_of(settings)
+    if wanted is not None:
+        prepared = _prepared(context, cell.position, wanted)
+        model = building.student(prepared, names, length, _seed(context, cell))
+        return model, {"notes": [], "spent": building.spent(wanted, prepared.shape, prepared.coverage)}
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(model_of(context, context.plan.top[0]), settings.layers), ()
+        return huggingface.first_layers(model_of(context, context.plan.top[0]), settings.layers), {
+            "notes": []
+        }
     folder = context.models[settings.model]
     found = huggingface.load(folder, names, max_length=length, seed=_seed(context, cell))
-    return found.model, found.notes
+    return found.model, {"notes": list(found.notes)}
 
 
-def _prepared(context: Context, position: int, settings: RungSettings) -> building.Prepared:
+def wanted_of(settings: RungSettings) -> Wanted | None:
+    """What a rung asks for that is built to a budget; None for any other."""
+    if settings.kind not in FAMILIES:
+        return None
+    return Wanted(settings.kind, settings.core, settings.max_params, settings.max_bytes)
+
+
+def _prepared(context: Context, position: int, wanted: Wanted) -> building.Prepared:
     """Vocabulary and initial embeddings of a rung, once for all its seeds and arms."""
-    assert settings.max_params is not None
     folder = context.out / "prepared" / f"rung{position}"
-    key = store.digest(
-        context.manifests[context.plan.top[0]]["key"],
-        context.transfer.key,
-        str(settings.max_params),
-        __version__,
-    )
+    first = context.manifests[context.plan.top[0]]["key"]
+    key = store.digest(first, context.transfer.key, repr(wanted), __version__)
     # The other processes of the run wait until the main one has it on disk.
     with context.accelerator.main_process_first():
-        return _prepared_once(context, settings.max_params, folder, key)
+        return _prepared_once(context, wanted, folder, key)
 
 
-def _prepared_once(context: Context, max_params: int, folder: Path, key: str) -> building.Prepared:
+def _prepared_once(context: Context, wanted: Wanted, folder: Path, key: str) -> building.Prepared:
     if store.finished(folder, key) is not None:
         found = building.load_prepared(folder)
         if found is not None:
             return found
     prepared = building.prepare(
-        max_params,
+        wanted,
         context.dataset.train.texts,
         context.transfer,
         model_of(context, context.plan.top[0]),

@@ -95,7 +95,7 @@ class Context:
         return self.out / "cells" / cell.id
 
     def precision_of(self, model: TextModel) -> torch.dtype:
-        """Transformers gain from bfloat16; a compact student is too small to."""
+        """Transformers gain from bfloat16; a student built to a budget is too small to."""
         return self.precision if model.kind == "huggingface" else torch.float32
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,20 +12,19 @@ from stepdown import train
 from stepdown.ladder import cells, teachers
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Cell
-from stepdown.recipe.settings import batch_size_for, fine_tuning_epochs
-from stepdown.students import building, huggingface, vocabulary
-from stepdown.students.compact import CompactNetwork
+from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs
+from stepdown.students import budgets, building, huggingface, vocabulary
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens import Tokens
 
 # Steps that are timed after as many that warm up: large models take long for each and differ little between them.
-_STEPS = {"huggingface": 4, "compact": 16}
+_STEPS = {"huggingface": 4, "compact": 16, "bag": 16}
 _ASKED = 256
 # The vocabulary of so many texts is large enough for its size to decide what a budget is spent on.
 _COUNTED = 20_000
 # Bytes on disk for one parameter of a kept model.
 _BYTES_PER_PARAMETER = 4
-# Share of a text's time that a word alone takes a teacher, when it lends its embeddings to a compact rung.
+# Share of a text's time that a word alone takes a teacher, when it lends its embeddings to a student built to a budget.
 _WORD_SHARE = 0.25
 
 
@@ -38,6 +38,7 @@ class Estimate:
         bytes: on disk.
         finished: whether it is done already.
         description: of its model.
+        spent: what its budget will be spent on, as `results.Spent` has it; None where it is not built to one.
     """
 
     seconds: float
@@ -45,6 +46,7 @@ class Estimate:
     bytes: int
     finished: bool
     description: str
+    spent: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class _Pace:
     Attributes:
         batch_size: texts of a training step.
         trained: whether the model still has to be trained: a teacher with a head has not.
+        spent: what its budget is spent on, if it is built to one.
     """
 
     step: float
@@ -61,6 +64,7 @@ class _Pace:
     model: TextModel
     batch_size: int
     trained: bool
+    spent: dict[str, Any] | None
 
 
 def estimate(context: Context) -> dict[str, Estimate]:
@@ -76,7 +80,7 @@ def estimate(context: Context) -> dict[str, Estimate]:
     for cell in context.plan.cells:
         manifest = _finished(context, cell, found)
         if manifest is not None:
-            found[cell.id] = Estimate(0.0, 0.0, 0, True, manifest["model"])
+            found[cell.id] = Estimate(0.0, 0.0, 0, True, manifest["model"], manifest.get("spent"))
             asked.update(context.plan.taught_by(cell) if cell.position else ())
             prepared.add(cell.position)
             continue
@@ -104,7 +108,7 @@ def _like(cell: Cell) -> str:
     return f"rung {cell.position}" if cell.position else cell.id
 
 
-def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[str, str] | None:
+def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[str, Any] | None:
     above = (TEACHER, *cell.teachers) if cell.position else cell.teachers
     if not all(name in found and found[name].finished for name in above):
         return None
@@ -113,7 +117,7 @@ def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[
 
 def _pace(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Pace:
     position = cell.position
-    model, batch_size, trained = _model(context, cell, paces)
+    model, batch_size, trained, spent = _model(context, cell, paces)
     precision = context.precision_of(model)
     count = batch_size * _STEPS[model.kind]
     texts = _some(context, max(_ASKED, count), labelled=position == 0)
@@ -124,7 +128,7 @@ def _pace(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Pace:
     logits(model, asked, precision=precision)
     last = time.perf_counter()
     logits(model, asked, precision=precision)
-    return _Pace(step, (time.perf_counter() - last) / len(asked), model, batch_size, trained)
+    return _Pace(step, (time.perf_counter() - last) / len(asked), model, batch_size, trained, spent)
 
 
 def _some(context: Context, count: int, *, labelled: bool) -> list[str]:
@@ -160,25 +164,29 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, a
     return float(np.mean(times[len(times) // 2 :]))
 
 
-def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> tuple[TextModel, int, bool]:
-    """A model of the size that the cell will have, texts of an update, and whether it is to be trained."""
+def _model(
+    context: Context, cell: Cell, paces: dict[str, _Pace]
+) -> tuple[TextModel, int, bool, dict[str, Any] | None]:
+    """A model of the size that the cell will have, texts of an update, whether it is to be trained, what it spends."""
     recipe, names = context.recipe, context.dataset.task.label_names
     length = recipe.data.max_length
     if cell.position == 0:
         folder = context.models[teachers.name_of(context, cell)]
         found = huggingface.load_teacher(folder, names, max_length=length)
-        return found.model, recipe.teacher.batch_size, not found.has_head
+        return found.model, recipe.teacher.batch_size, not found.has_head, None
     settings = recipe.resolved_rung(cell.position - 1)
     size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
-    if settings.kind == "compact":
-        assert settings.max_params is not None
+    wanted = cells.wanted_of(settings)
+    if wanted is not None:
         counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
-        words, shape = building.sized(settings.max_params, len(names), counts, counts)
-        return TextModel(CompactNetwork(shape), words, names, length, "compact", shape.describe()), size, True
+        words, shape = budgets.sized(wanted, names, counts, counts)
+        spent = building.spent(wanted, shape, building.coverage(words, counts))
+        return building.untaught(words, shape, names, length), size, True, spent
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size, True
-    return huggingface.load(context.models[settings.model], names, max_length=length).model, size, True
+        return huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size, True, None
+    model = huggingface.load(context.models[settings.model], names, max_length=length).model
+    return model, size, True, None
 
 
 def _cost(
@@ -206,7 +214,7 @@ def _cost(
             learned = settings.epochs * len(context.transfer) + settings.gold_epochs * labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
     seconds = asking + learned / pace.batch_size * pace.step + measured * pace.text
-    if first and pace.model.kind == "compact":
+    if first and pace.model.kind in FAMILIES:
         seconds += pace.model.tokenizer.vocab_size * paces[context.plan.top[0]].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)
-    return Estimate(seconds, asking, size, False, pace.model.description)
+    return Estimate(seconds, asking, size, False, pace.model.description, pace.spent)

@@ -116,6 +116,7 @@ def _cell(context: Context, cell: Cell) -> dict[str, Any]:
         "arm": cell.arm,
         "seed": cell.seed,
         "teachers": list(cell.teachers) if cell.position else [],
+        "spent": manifest.get("spent"),
         **facts,
     }
 

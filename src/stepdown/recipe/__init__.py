@@ -4,7 +4,7 @@
 commented recipe that `stepdown init` leaves with the user.
 """
 
-from stepdown.recipe.files import dump, load, parse, shipped
+from stepdown.recipe.files import dump, load, load_sources, parse, shipped
 from stepdown.recipe.schema import (
     Arm,
     CompareSpec,
@@ -12,6 +12,7 @@ from stepdown.recipe.schema import (
     DistillSpec,
     Recipe,
     RungSpec,
+    SourceSpec,
     TeacherSpec,
     TransferSpec,
 )
@@ -28,10 +29,12 @@ __all__ = [
     "Recipe",
     "RungSettings",
     "RungSpec",
+    "SourceSpec",
     "TeacherSpec",
     "TransferSpec",
     "dump",
     "load",
+    "load_sources",
     "parse",
     "run_name",
     "shipped",

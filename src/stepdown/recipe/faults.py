@@ -19,9 +19,11 @@ from stepdown.recipe.schema import (
     DistillSpec,
     Recipe,
     RungSpec,
+    SourceSpec,
     TeacherSpec,
     TransferSpec,
 )
+from stepdown.recipe.settings import CORES
 
 TABLES: Mapping[str, type[BaseModel]] = {
     "data": DataSpec,
@@ -30,8 +32,11 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "distill": DistillSpec,
     "rungs": RungSpec,
     "compare": CompareSpec,
+    "sources": SourceSpec,
 }
-CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "loss": LOSSES, "task": TASKS}
+CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "core": CORES, "loss": LOSSES, "task": TASKS}
+# Tables that a recipe may have several of.
+_REPEATED = ("rungs", "sources")
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ def _expected(path: tuple[str | int, ...]) -> str:
     says = ""
     for part in path:
         if isinstance(part, int):
-            says = "a table, [[rungs]]" if path == ("rungs", part) else says
+            says = f"a table, {_heading(str(path[0]))}" if path[0] in _REPEATED and len(path) == 2 else says
         elif part in fields:
             says = fields[part].description or ""
             fields = TABLES[part].model_fields if part in TABLES else {}
@@ -153,4 +158,4 @@ def _unknown(path: tuple[str | int, ...]) -> str:
 
 
 def _heading(table: str) -> str:
-    return "[[rungs]]" if table == "rungs" else f"[{table}]"
+    return f"[[{table}]]" if table in _REPEATED else f"[{table}]"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from stepdown.errors import RecipeError
 from stepdown.recipe import limits, paths, rules
 from stepdown.recipe.faults import Fault, found, nearest, of_schema, ordered
-from stepdown.recipe.schema import Recipe
+from stepdown.recipe.schema import Recipe, SourceSpec
 from stepdown.recipe.sets import apply
 
 # A recipe is a page of text; whoever names a large file meant another one.
@@ -62,10 +62,32 @@ def parse(mapping: Mapping[str, object], source: str = "recipe", base: Path | No
     return _build(resolved, source, [])
 
 
+def load_sources(name_or_path: str | Path) -> tuple[SourceSpec, ...]:
+    """The `[[sources]]` of a recipe, or of a TOML file with nothing else in it.
+
+    Raises:
+        RecipeError: no such recipe or file, it cannot be read, has none, or they have faults.
+    """
+    mapping = _read(_find(name_or_path))
+    if not mapping.get("sources"):
+        says = "has no [[sources]]; expected such tables, each with name, role and licence"
+        raise RecipeError(str(name_or_path), [says])
+    try:
+        return _Sources.model_validate({"sources": mapping["sources"]}).sources
+    except ValidationError as error:
+        raise RecipeError(str(name_or_path), ordered(of_schema(error))) from None
+
+
+class _Sources(BaseModel):
+    model_config = Recipe.model_config
+    sources: tuple[SourceSpec, ...] = Field(strict=False)
+
+
 def dump(recipe: Recipe) -> str:
     """TOML that alone reproduces a recipe: every default is written, and `parse` reads an equal one."""
     stated = recipe.resolved().model_dump(exclude_none=True)
-    return tomli_w.dumps({key: _plain(value) for key, value in stated.items()})
+    # An empty list of tables would be written as a key of its own.
+    return tomli_w.dumps({key: _plain(value) for key, value in stated.items() if value != ()})
 
 
 def _plain(value: Any) -> Any:

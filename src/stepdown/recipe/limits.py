@@ -1,7 +1,7 @@
 """What recipes can say and this version does not carry out. Each is refused in one sentence, never ignored.
 
-Left out so far: tasks of other kinds (several labels a text, a number, a pair of texts), ready soft labels, the
-`bag` family, and budgets in bytes. The schema has their keys, because recipes outlive versions.
+Left out so far: tasks of other kinds (several labels a text, a number, a pair of texts), and ready soft labels. The
+schema has their keys, because recipes outlive versions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,8 +17,6 @@ def refused(recipe: Mapping[str, object]) -> Iterator[Fault]:
     yield from _data(table(recipe, "data"))
     yield from _transfer(table(recipe, "transfer"))
     yield from _teacher(table(recipe, "teacher"))
-    for index, rung in enumerate(rungs(recipe)):
-        yield from _rung(index, rung)
 
 
 def table(recipe: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -73,12 +71,3 @@ def _teacher(teacher: Mapping[str, object]) -> Iterator[Fault]:
             ("teacher", "model"),
             "ready soft labels (labels:…) are not read by this version; expected a model",
         )
-
-
-def _rung(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
-    if rung.get("model") == "bag":
-        yield Fault(
-            ("rungs", index, "model"), 'this version has no "bag"; "compact" is the family for small budgets'
-        )
-    if rung.get("max_bytes") is not None:
-        yield Fault(("rungs", index, "max_bytes"), "this version has no budget in bytes; expected max_params")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from stepdown.recipe.settings import TEACHER_LAYERS
+from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS
 
 # What `data` reads; a name that ends otherwise is a path if something of that name is there.
 DATA_SUFFIXES = (
@@ -64,11 +64,7 @@ def _absolute(value: str | os.PathLike[str], folder: Path) -> str:
 
 
 def _is_path(value: str, folder: Path) -> bool:
-    if (
-        value in ("", "compact", "bag")
-        or value.startswith(("demo:", "labels:"))
-        or TEACHER_LAYERS.fullmatch(value)
-    ):
+    if value in ("", *FAMILIES) or value.startswith(("demo:", "labels:")) or TEACHER_LAYERS.fullmatch(value):
         return False
     if (
         value.startswith((".", "/", "~"))

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 
 from stepdown.recipe.faults import Fault, did_you_mean, found, nearest
 from stepdown.recipe.limits import rungs, table, words
-from stepdown.recipe.settings import TEACHER_LAYERS
+from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS
 
 # The names alone: what they stand for is in `assets`, further down the line of rooms.
 BUILTIN_DATA = ("demo:movie-snippets",)
 BUILTIN_MODELS = ("demo:minilm-l6", "demo:mpnet-base")
-
-FAMILIES = ("compact", "bag")
 
 
 def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
@@ -34,6 +32,8 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
     for index, rung in enumerate(rungs(recipe)):
         yield from _model(index, rung)
         yield from _budget(index, rung)
+        yield from _core(index, rung)
+        yield from _word_dropout(index, rung)
     yield from _repeats(("compare", "arms"), words(table(recipe, "compare").get("arms")))
     yield from _repeats(("data", "label_names"), words(data.get("label_names")))
 
@@ -121,14 +121,34 @@ def _budget(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     if not isinstance(model, str):
         return
     if model in FAMILIES and not given:
-        says = f'missing; "{model}" is built to a budget, expected a number of parameters such as 250_000'
+        says = (
+            f'missing; "{model}" is built to a budget, expected a number of parameters such as 250_000, '
+            "or max_bytes such as 1_000_000"
+        )
         yield Fault(("rungs", index, "max_params"), says)
     if model in FAMILIES and len(given) == 2:
         yield Fault(("rungs", index, "max_params"), "found beside max_bytes; expected one budget")
     if not _family(model):
         for key in given:
-            says = f'found {found(rung[key])}, but {found(model)} has its own size; a budget is for "compact"'
-            yield Fault(("rungs", index, key), says)
+            says = f"found {found(rung[key])}, but {found(model)} has its own size; a budget is for "
+            yield Fault(("rungs", index, key), says + " and ".join(f'"{family}"' for family in FAMILIES))
+
+
+def _core(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    model, core = rung.get("model"), rung.get("core")
+    if core is None or not isinstance(model, str) or _family(model) == "compact":
+        return
+    says = f'found {found(core)}, but {found(model)} has no core to choose; a core is for "compact". Leave it out'
+    yield Fault(("rungs", index, "core"), says)
+
+
+def _word_dropout(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    model, share = rung.get("model"), rung.get("word_dropout")
+    if not share or not isinstance(model, str) or _family(model):
+        return
+    families = " and ".join(f'"{family}"' for family in FAMILIES)
+    says = f"found {found(share)}, but {found(model)} does not read whole words; it is for {families}. Leave it out"
+    yield Fault(("rungs", index, "word_dropout"), says)
 
 
 def _family(model: str) -> str | None:

@@ -10,7 +10,17 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from stepdown.recipe.settings import DEFAULTS, GOLD_RATE_SHARE, Loss, RungSettings, kind_of, layers_of
+from stepdown.recipe.settings import (
+    DEFAULT_CORE,
+    DEFAULTS,
+    GOLD_RATE_SHARE,
+    Core,
+    Loss,
+    RungSettings,
+    kind_of,
+    layers_of,
+    training_for,
+)
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
 TaskName = Literal["single-label", "multi-label", "regression"]
@@ -21,6 +31,8 @@ TASKS: tuple[TaskName, ...] = get_args(TaskName)
 
 # A budget below this holds no vocabulary worth the name beside the smallest network.
 LEAST_PARAMS = 5_000
+# Such a student as float32, with its words.
+LEAST_BYTES = 50_000
 
 
 def listed(value: object) -> object:
@@ -168,9 +180,10 @@ class DistillSpec(_Spec):
 class RungSpec(_Spec):
     """One of `[[rungs]]`: a model below the teacher. None leaves it to `[distill]` or to the kind of rung."""
 
-    model: str = _text(..., 'a hub id, a folder, demo:…, "compact" with max_params, or "teacher:N"')
+    model: str = _text(..., 'a hub id, a folder, demo:…, "compact" or "bag" with a budget, or "teacher:N"')
     max_params: int | None = _whole(None, LEAST_PARAMS, ": fewer parameters hold no classifier; try 250_000")
-    max_bytes: int | None = _whole(None, 1)
+    max_bytes: int | None = _whole(None, LEAST_BYTES, ": fewer bytes hold no classifier; try 1_000_000")
+    core: Core | None = Field(default=None, description='"gru" or "conv"')
     epochs: int | None = _whole(None, 1)
     learning_rate: float | None = _learning_rate(None)
     batch_size: int | None = _whole(None, 1)
@@ -184,6 +197,7 @@ class RungSpec(_Spec):
         allow_inf_nan=False,
         description="a number from 0 (off) to below 1, such as 0.999",
     )
+    word_dropout: float | None = _share(None)
     temperature: float | None = _temperature(None)
     soft_weight: float | None = _weight(None)
     hard_weight: float | None = _weight(None)
@@ -201,6 +215,14 @@ class CompareSpec(_Spec):
         default=ARMS, min_length=1, description=f"a list of {', '.join(ARMS)}"
     )
     seeds: int = _whole(3, 1, "; fewer than 3 never show a difference")
+
+
+class SourceSpec(_Spec):
+    """One of `[[sources]]`: what a bundle is told to be made from, by its public name."""
+
+    name: str = _text(..., 'what others know it by, such as "nyu-mll/glue:sst2"')
+    role: str = _text(..., 'what it served as, such as "teacher", "data" or "transfer text"')
+    licence: str = _text("not stated", 'an SPDX identifier such as "Apache-2.0", or "not stated"')
 
 
 class Recipe(_Spec):
@@ -221,6 +243,10 @@ class Recipe(_Spec):
         ..., min_length=1, description="at least one table [[rungs]], with double brackets"
     )
     compare: CompareSpec = Field(default=CompareSpec(), description="the table [compare]")
+    # In place of the names that the recipe itself holds, which may be paths of one machine.
+    sources: Annotated[tuple[SourceSpec, ...], BeforeValidator(listed)] = Field(
+        default=(), description="tables [[sources]], with double brackets"
+    )
 
     def resolved_rung(self, index: int) -> RungSettings:
         """Rung `index` (0 is the one below the teacher) with every setting filled in.
@@ -232,17 +258,24 @@ class Recipe(_Spec):
         """
         rung = self.rungs[index]
         kind = kind_of(rung.model)
-        # Weakest first, and None leaves what is there; max_bytes is no setting, as `limits` refuses it.
-        chosen: dict[str, Any] = asdict(DEFAULTS[kind])
-        for said in (self.distill.model_dump(), rung.model_dump(exclude={"max_bytes"})):
+        core = (rung.core or DEFAULT_CORE) if kind == "compact" else None
+        # Weakest first, and None leaves what is there.
+        chosen: dict[str, Any] = asdict(training_for(kind, core))
+        for said in (self.distill.model_dump(), rung.model_dump()):
             chosen |= {key: value for key, value in said.items() if value is not None}
-        chosen |= {"kind": kind, "layers": layers_of(rung.model), "max_params": rung.max_params}
+        chosen |= {
+            "kind": kind,
+            "layers": layers_of(rung.model),
+            "max_params": rung.max_params,
+            "max_bytes": rung.max_bytes,
+            "core": core,
+        }
         chosen.setdefault("gold_learning_rate", chosen["learning_rate"] * GOLD_RATE_SHARE)
         return RungSettings(**chosen | {"ema": chosen["ema"] or None})
 
     def resolved(self) -> "Recipe":
         """The same recipe with each rung's training spelled out, so that later defaults cannot change it."""
-        keys = DEFAULTS["huggingface"].__dataclass_fields__
+        keys = (*DEFAULTS["huggingface"].__dataclass_fields__, "core")
         rungs = []
         for index, rung in enumerate(self.rungs):
             settings = asdict(self.resolved_rung(index))

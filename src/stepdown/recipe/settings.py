@@ -2,11 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
-Kind = Literal["compact", "huggingface", "teacher-layers"]
+Kind = Literal["compact", "bag", "huggingface", "teacher-layers"]
+Family = Literal["compact", "bag"]
 Loss = Literal["kl", "mse"]
+Core = Literal["gru", "conv"]
+
+FAMILIES: tuple[Family, ...] = get_args(Family)
+"""Kinds of rung that are built to a budget."""
+CORES: tuple[Core, ...] = get_args(Core)
+DEFAULT_CORE: Core = "gru"
 
 TEACHER_LAYERS = re.compile(r"teacher:([1-9][0-9]*)")
 
@@ -23,14 +30,25 @@ class Training:
     warmup: float
     ema: float
     accumulate: int = 1
+    word_dropout: float = 0.0
 
 
 DEFAULTS: Mapping[Kind, Training] = {
     "huggingface": Training("kl", 5, 1e-4, 32, weight_decay=0.01, warmup=0.1, ema=0.0),
     # Its layers are fine-tuned already: a gentler pass is enough.
     "teacher-layers": Training("kl", 3, 5e-5, 32, weight_decay=0.01, warmup=0.1, ema=0.0),
-    "compact": Training(None, 10, 4e-3, None, weight_decay=0.01, warmup=0.05, ema=0.999),
+    # Word dropout is worth more than any other setting (LOG.md): students this small still learn texts by heart.
+    "compact": Training(None, 10, 4e-3, None, weight_decay=0.01, warmup=0.05, ema=0.999, word_dropout=0.1),
+    "bag": Training(None, 10, 2e-2, None, weight_decay=0.01, warmup=0.05, ema=0.999),
 }
+# A convolution takes larger steps than a GRU (LOG.md).
+_CONV_RATE = 8e-3
+
+
+def training_for(kind: Kind, core: Core | None) -> Training:
+    """How a rung of this kind is trained when the recipe does not say; `core` is None unless `compact`."""
+    return replace(DEFAULTS[kind], learning_rate=_CONV_RATE) if core == "conv" else DEFAULTS[kind]
+
 
 # Peak rate of the passes over the labels that follow distillation, against the rung's own. Not measured: what has been
 # learnt is to be corrected, not replaced.
@@ -42,10 +60,12 @@ class RungSettings:
     """One rung with nothing left open.
 
     Attributes:
-        model: as the recipe names it: `compact`, `teacher:N`, a hub id, an absolute folder or a built-in.
+        model: as the recipe names it: `compact`, `bag`, `teacher:N`, a hub id, an absolute folder or a built-in.
         kind: which builder makes it.
         layers: how many of the teacher's first layers it keeps; None unless `teacher-layers`.
-        max_params: budget that the parameter count never exceeds; None unless `compact`.
+        max_params: budget that the parameter count never exceeds; None unless `compact` or `bag`.
+        max_bytes: budget that weights, float32, and tokenizer never exceed; `compact` and `bag` have one of the two.
+        core: what reads the words in their order; None unless `compact`.
         loss: distance to the teacher's soft labels; None for `loss_for` the number of classes.
         clip: for `mse`, centred logits are cut to ±clip.
         temperature: for `kl`, divides the logits of both sides.
@@ -62,12 +82,15 @@ class RungSettings:
         weight_decay: AdamW's, on matrices only.
         warmup: share of all updates over which the learning rate rises, 0 to 1.
         ema: decay of the running average of the weights that is kept; None keeps the last weights.
+        word_dropout: share of the words that are taken for unknown ones in training; 0 unless `compact` or `bag`.
     """
 
     model: str
     kind: Kind
     layers: int | None
     max_params: int | None
+    max_bytes: int | None
+    core: Core | None
     loss: Loss | None
     clip: float
     temperature: float
@@ -83,10 +106,11 @@ class RungSettings:
     weight_decay: float
     warmup: float
     ema: float | None
+    word_dropout: float
 
 
 def loss_for(classes: int) -> Loss:
-    """The distance that a compact student learns best by.
+    """The distance that a student built to a budget learns best by.
 
     Of two classes a teacher's logits hold one number, the margin, and squared error is the natural distance. Of many,
     most logits tell of classes that are out of the question, and squared error spends itself on them: with 77 classes
@@ -96,7 +120,7 @@ def loss_for(classes: int) -> Loss:
 
 
 def batch_size_for(texts: int) -> int:
-    """Texts per update of a compact student: few enough for 64 updates a pass, between 16 and 384.
+    """Texts per update of a student built to a budget: few enough for 64 updates a pass, between 16 and 384.
 
     The bounds are what measured well: 128 with 8,000 texts, 384 with 100,000 and more (LOG.md).
     """
@@ -122,8 +146,8 @@ def fine_tuning_epochs(texts: int, batch_size: int) -> int:
 
 def kind_of(model: str) -> Kind:
     """The kind of rung that a model's name stands for; a name without a meaning is Hugging Face's."""
-    if model == "compact":
-        return "compact"
+    if model in FAMILIES:
+        return model
     return "teacher-layers" if TEACHER_LAYERS.fullmatch(model) else "huggingface"
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from stepdown.recipe.faults import literal
 from stepdown.recipe.schema import ARMS, DataSpec, DistillSpec, TeacherSpec, TransferSpec
-from stepdown.recipe.settings import DEFAULTS
+from stepdown.recipe.settings import DEFAULT_CORE, DEFAULTS
 
 _WIDTH = 40  # the column where a line's comment begins
 
@@ -58,6 +58,7 @@ _TRAINING = {
     "weight_decay": "AdamW's",
     "warmup": "share of the updates over which the learning rate rises",
     "ema": "keeps a running average of the weights; 0 keeps the last ones",
+    "word_dropout": "share of the words that are left out at random",
 }
 
 # Shown where a key has no default: what one would write.
@@ -137,7 +138,7 @@ def template(
             _line("[distill]", None, "each rung may say otherwise"),
             *_table(_DISTILL, DistillSpec, {"temperature": 1.0, "soft_weight": 1.0, "hard_weight": 0.0}),
             "",
-            *_rung(1_000_000, 'or a hub id, a folder, "teacher:3" (its first 3 layers)'),
+            *_rung(1_000_000, 'or "bag" (fastest), a hub id, a folder, "teacher:3" (its first 3 layers)'),
             "",
             *_rung(250_000, "the last rung is the student"),
             "",
@@ -146,6 +147,11 @@ def template(
             "# rung above, dense from the teacher and all rungs above.",
             f"arms = {literal(ARMS)}",
             _line("seeds", seeds, f"times that each is trained{few}"),
+            "",
+            _line("[[sources]]", None, "what the bundle's card names in place of the names above", off=True),
+            _line("name", "Reviews of 2024", "what others know it by", off=True),
+            _line("role", "data", "what it served as: teacher, data, transfer text", off=True),
+            _line("licence", "not stated", "an SPDX identifier, such as CC-BY-4.0", off=True),
             "",
         ]
     )
@@ -162,6 +168,8 @@ def _rung(max_params: int, says: str) -> list[str]:
         "[[rungs]]",
         _line("model", "compact", says),
         _line("max_params", max_params, "never exceeded, embeddings included"),
+        _line("max_bytes", 4 * max_params, "instead of max_params: of weights and tokenizer", off=True),
+        _line("core", DEFAULT_CORE, '"conv" reads with gated convolutions instead of a GRU', off=True),
         *(_line(key, training[key] or _EXAMPLES.get(key), says, off=True) for key, says in _TRAINING.items()),
     ]
 

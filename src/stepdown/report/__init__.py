@@ -10,13 +10,13 @@ import json as _json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stepdown.report.card import card
+from stepdown.report.card import Packed, card
 from stepdown.report.html import html
 from stepdown.report.markdown import markdown
 from stepdown.report.terminal import terminal
 from stepdown.results import Results, parse, to_dict
 
-__all__ = ["FORMATS", "card", "html", "json", "markdown", "terminal"]
+__all__ = ["FORMATS", "Packed", "card", "html", "json", "markdown", "terminal"]
 
 
 def json(results: Mapping[str, Any] | Results) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from stepdown.compare import MIN_SEEDS, Comparison, sentence
 from stepdown.evaluate import Metric
-from stepdown.results import Results, Rung, too_few_seeds
+from stepdown.results import Results, Rung, Spent, too_few_seeds
 
 NONE = "–"
 """Stands where there is no number."""
@@ -103,6 +103,7 @@ def content(results: Results) -> Content:
         "Which way of teaching": (*_arms(results.comparisons), *_last_passes(results)),
         "Against the teacher": (*_members(results), *_rungs(results.comparisons)),
         MIND: _warnings(results),
+        "What the budgets were spent on": _budgets(results),
         "Data": _data(results),
         "Cost": _cost(results),
     }
@@ -311,6 +312,28 @@ def _data(results: Results) -> tuple[str, ...]:
         ),
         *(clean(f"{split}: {found.origin}") for split, found in facts.splits.items()),
         *(clean(note) for note in facts.notes),
+    )
+
+
+def _budgets(results: Results) -> tuple[str, ...]:
+    built = {cell.position: (cell.model, cell.spent) for cell in results.cells if cell.spent}
+    return tuple(spending(position, *found) for position, found in sorted(built.items()))
+
+
+def spending(position: int, model: str, spent: Spent) -> str:
+    """What the budget of a rung was spent on, in one sentence."""
+    budget = size(spent.max_bytes) if spent.max_bytes else f"{spent.max_params or 0:,} parameters"
+    held: dict[str, list[str]] = {}
+    for table in spent.tables:
+        held.setdefault(table.holds, []).append(f"{table.rows:,} × {table.columns}")
+    rows = "; ".join(f"{what} {' + '.join(sizes)}" for what, sizes in held.items())
+    network = f"{count(spent.network_parameters)} in the network"
+    if spent.hidden:
+        network += f", of hidden size {spent.hidden}"
+    return clean(
+        f"Rung {position} ({model}): of at most {budget}, {count(spent.table_parameters)} parameters are in tables "
+        f"({rows}) and {network}; the vocabulary holds {percent(spent.coverage)} of the running words of the train "
+        "texts whole."
     )
 
 

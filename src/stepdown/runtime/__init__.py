@@ -1,8 +1,10 @@
 """Runs a bundle: the room that a machine without torch needs, on numpy and onnxruntime alone.
 
     files, atomic   bytes from a bundle that may be a stranger's, and whole files to the disk
+    shipped         models that come with stepdown, by name
     about, bundle   what a bundle says, read and written
     graph           a look into the network's file before it is run
+    long_texts      how texts longer than those learnt from are read
     classifier      texts in, labels and probabilities out
     rows, predict   files and streams in, files and streams out
 
@@ -12,5 +14,6 @@ Loading answers with one BundleError for whatever is wrong; nothing in here open
 from stepdown.runtime.about import About, Calibration, Source, Weights
 from stepdown.runtime.bundle import Bundle
 from stepdown.runtime.classifier import Classifier
+from stepdown.runtime.long_texts import LongTexts
 
-__all__ = ["About", "Bundle", "Calibration", "Classifier", "Source", "Weights"]
+__all__ = ["About", "Bundle", "Calibration", "Classifier", "LongTexts", "Source", "Weights"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from stepdown.errors import BundleError
 from stepdown.runtime.files import LARGEST, MOST_FILES, check_name
+from stepdown.runtime.long_texts import WAYS, LongTexts
 
 FORMAT, VERSION = "stepdown-bundle", 1
 _LONGEST_TEXT = 1 << 20
@@ -35,7 +36,13 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Weights:
-    """The network's file; `format` is "onnx", which runs here, or "safetensors", which needs torch."""
+    """The network's file.
+
+    Attributes:
+        file: its name.
+        format: "onnx", which runs here, or "safetensors", which needs torch.
+        type: what its weights are stored as, "float32" or "int8"; either way it computes in float32.
+    """
 
     file: str = "model.onnx"
     format: str = "onnx"
@@ -58,6 +65,7 @@ class About:
     Attributes:
         label_names: in the order of the logits.
         max_length: most ids of a text.
+        long_texts: how texts that are longer than those it learnt from are read; None: like any other.
         tokenizer: `spec()` of the tokenizer: kind, files, normalisation.
         weights: the network's file.
         calibration: of the probabilities.
@@ -76,6 +84,7 @@ class About:
     versions: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     created: str | None = None
+    long_texts: LongTexts | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ def encode(about: About, files: Mapping[str, bytes]) -> bytes:
         "sources": [asdict(source) for source in about.sources],
         "created": about.created,
     }
+    if about.long_texts:
+        document["long_texts"] = asdict(about.long_texts)
     try:
         content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError as error:
@@ -168,6 +179,7 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
             for source in said.inners("sources")
         ),
         created=said.text_or_none("created"),
+        long_texts=_long_texts(said),
     )
     return about, promises
 
@@ -206,6 +218,18 @@ def _calibration(said: _Said) -> Calibration:
     if not isinstance(temperature, int | float) or not 1e-3 <= temperature <= 1e3 or temperature is True:
         raise said.fault("temperature", "a number from 0.001 to 1000")
     return Calibration(float(temperature), said.text_or_none("split"), said.whole_or_none("n", 0, 10**15))
+
+
+def _long_texts(said: _Said) -> LongTexts | None:
+    if said.value.get("long_texts") is None:
+        return None
+    told = said.inner("long_texts")
+    # No more: whether a text has more ids than are read is all that is known of it.
+    above = told.whole("above", 1, said.whole("max_length", 1, _LONGEST_TEXT))
+    way = next((way for way in WAYS if way == told.value.get("read")), None)
+    if way is None:
+        raise told.fault("read", f"one of {', '.join(WAYS)}, or a newer stepdown")
+    return LongTexts(above, way)
 
 
 def _parsed(content: bytes, where: str) -> _Said:

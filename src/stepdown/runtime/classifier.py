@@ -13,7 +13,7 @@ import numpy as np
 from stepdown import tokens
 from stepdown.errors import BundleError, InputError
 from stepdown.runtime import bundle as bundles
-from stepdown.runtime import graph
+from stepdown.runtime import graph, long_texts, shipped
 from stepdown.runtime.bundle import Bundle
 from stepdown.tokens import Tokens
 
@@ -36,6 +36,7 @@ class Classifier:
     Attributes:
         label_names: in the order of the probabilities.
         max_length: most ids of a text; what is beyond is cut.
+        long_texts: how texts beyond a length are read; None: like any other.
         temperature: what logits are divided by before softmax.
         card: the bundle's README.md.
         about: all that the bundle says of itself.
@@ -51,6 +52,7 @@ class Classifier:
         self.about = bundle.about
         self.label_names = bundle.about.label_names
         self.max_length = bundle.about.max_length
+        self.long_texts = bundle.about.long_texts
         self.temperature = bundle.about.calibration.temperature
         self.card = bundle.card
         weights = bundle.about.weights
@@ -63,23 +65,26 @@ class Classifier:
         where = f"{name}: {weights.file}"
         self._tokenizer = tokens.parse(bundle.about.tokenizer["kind"], bundle.files)
         processors = _processors()
-        large = len(content) > _LARGE
+        # Weights of a byte compute as four: they are made float32 when the graph is loaded.
+        large = len(content) * (4 if weights.type == "int8" else 1) > _LARGE
         self._workers = 1 if large else processors
         self._session = _session(content, processors if large else 1, where)
         self._where = where
         self._try_out()
 
     @classmethod
-    def load(cls, path: str | Path) -> Classifier:
+    def load(cls, name_or_path: str | Path) -> Classifier:
         """Read a bundle, verify it, and make its classifier.
 
         Args:
-            path: a folder, or a `.stepdown` file.
+            name_or_path: a folder, a `.stepdown` file, or the name of a model that comes with stepdown, such as
+                "sentiment"; a bundle of that name in the working folder comes first.
 
         Raises:
             BundleError: there is none, or it is incomplete, damaged, or not to be trusted.
             InputError: its tokenizer needs a library that is not installed.
         """
+        path = shipped.find(name_or_path)
         return cls(bundles.read(path), str(path))
 
     def predict(self, texts: Sequence[str]) -> list[str]:
@@ -90,7 +95,7 @@ class Classifier:
         """The calibrated probability of each label.
 
         Args:
-            texts: n of them; no text is too long, but `max_length` ids of it are read.
+            texts: n of them; no text is too long, but `max_length` ids of it, or of a sentence, are read.
 
         Returns:
             float32, shape [n, labels]; rows sum to 1.
@@ -111,7 +116,7 @@ class Classifier:
             texts: n of them.
 
         Returns:
-            logits, float32, shape [n, labels], and bool, shape [n], true where a text exceeds `max_length`.
+            logits, float32, shape [n, labels], and bool, shape [n], true where a part of a text was not read.
 
         Raises:
             InputError: `texts` is no list of texts.
@@ -121,9 +126,7 @@ class Classifier:
         truncated = np.zeros(len(texts), bool)
         for start in range(0, len(texts), _WINDOW):
             window = slice(start, start + _WINDOW)
-            encoded = self._tokenizer.encode(texts[window], self.max_length)
-            logits[window] = self._run(encoded)
-            truncated[window] = encoded.truncated
+            logits[window], truncated[window] = self._read(texts[window])
         return logits, truncated
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -133,13 +136,37 @@ class Classifier:
         found: np.ndarray = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
         return found
 
-    def _run(self, encoded: Tokens) -> np.ndarray:
+    def _read(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        encoded = self._tokenizer.encode(texts, self.max_length)
+        everything = np.arange(len(encoded))
+        if self.long_texts is None:
+            return self._run(encoded, everything), encoded.truncated
+        is_long = (encoded.lengths > self.long_texts.above) | encoded.truncated
+        if not is_long.any():
+            return self._run(encoded, everything), encoded.truncated
+        long = np.flatnonzero(is_long)
+        alone = self.long_texts.read == "sentences"
+        logits = self._run(encoded, np.flatnonzero(~is_long) if alone else everything)
+        truncated = encoded.truncated.copy()
+        flat, counts = long_texts.cut([texts[row] for row in long.tolist()])
+        parts = self._tokenizer.encode(flat, self.max_length)
+        said = long_texts.means(self._run(parts, np.arange(len(parts))), counts)
+        lost = long_texts.means(parts.truncated[:, None], counts)[:, 0] > 0
+        if alone:
+            logits[long], truncated[long] = said, lost
+        else:
+            logits[long] = (logits[long] + said) / 2
+            truncated[long] |= lost
+        return logits, truncated
+
+    def _run(self, encoded: Tokens, which: np.ndarray) -> np.ndarray:
+        """Logits [n, labels] of the texts at the positions `which`; zeros at the others."""
         result = np.zeros((len(encoded), len(self.label_names)), np.float32)
 
         def one(rows: np.ndarray) -> None:
             result[rows] = self._ask(*encoded.pad(rows, self._tokenizer.pad_id))
 
-        batches = split(encoded.lengths)
+        batches = [which[rows] for rows in split(encoded.lengths[which])]
         if self._workers > 1 and len(encoded.ids) > _IDS_FOR_THREADS:
             # The session lets go of the interpreter while it computes, so threads do run side by side.
             with ThreadPoolExecutor(self._workers) as pool:

@@ -1,4 +1,4 @@
-"""Builds the models of a ladder from what a rung asks for."""
+"""Builds the students of a ladder that are made to a budget, from what a rung asks for."""
 
 from __future__ import annotations
 
@@ -6,44 +6,53 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from stepdown import store
-from stepdown.students import embeddings, vocabulary
-from stepdown.students.compact import CompactNetwork, CompactShape, shape_for
+from stepdown.students import embeddings, families, tables, vocabulary
+from stepdown.students.bag import BagNetwork, BagShape
+from stepdown.students.budgets import Wanted, sized
+from stepdown.students.compact import CompactNetwork
+from stepdown.students.families import Shape
 from stepdown.students.model import TextModel
 from stepdown.tokens.words import Words
+
+# A bag averages its words with as many pairs, which are silent at first: louder words learn sooner (LOG.md).
+_BAG_SCALE = 3.0
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What all compact students of one rung share: the words, the sizes, the initial embeddings.
+    """What all students of one rung share: the words, the sizes, the initial embeddings.
 
     Attributes:
         words: the vocabulary.
         shape: sizes that spend the budget on it.
         initial: float32 [vocabulary, width], in the order of the ids.
+        coverage: share of the running words of the labelled texts that the vocabulary holds whole, not in pieces.
     """
 
     words: Words
-    shape: CompactShape
+    shape: Shape
     initial: np.ndarray
+    coverage: float
 
 
 def prepare(
-    max_params: int,
-    task_texts: Sequence[str],
+    wanted: Wanted,
+    task_texts: Iterable[str],
     transfer_texts: Iterable[str],
     teacher: TextModel,
     *,
     precision: torch.dtype,
 ) -> Prepared:
-    """Choose a compact student's vocabulary and sizes, and read its initial embeddings off the teacher.
+    """Choose a student's vocabulary and sizes, and read its initial embeddings off the teacher.
 
     Args:
-        max_params: never exceeded, everything included.
+        wanted: with the budget, never exceeded.
         task_texts: the labelled train texts.
         transfer_texts: all texts that teachers label, the labelled ones among them.
         teacher: a fine-tuned Hugging Face classifier.
@@ -52,46 +61,58 @@ def prepare(
         ModelError: the budget is too small for the number of classes.
     """
     task, transfer = vocabulary.count_words(task_texts), vocabulary.count_words(transfer_texts)
-    words, shape = sized(max_params, len(teacher.label_names), task, transfer)
+    words, shape = sized(wanted, teacher.label_names, task, transfer)
     counts = [1, 1, *(transfer[entry] or 1 for entry in words.entries)]
     # The first two ids are padding and unknown: to the teacher they are its own pad and unknown words.
     entries = ("[PAD]", "[UNK]", *words.entries)
     initial = embeddings.from_teacher(teacher, entries, counts, shape.width, precision=precision)
-    return Prepared(words, shape, initial)
+    if isinstance(shape, BagShape):
+        initial *= _BAG_SCALE
+    return Prepared(words, shape, initial, coverage(words, task))
 
 
-def sized(
-    max_params: int, classes: int, task: Counter[str], transfer: Counter[str]
-) -> tuple[Words, CompactShape]:
-    """The vocabulary of a compact student, and sizes that spend the budget on it; as many rows as entries.
-
-    Args:
-        max_params: never exceeded, everything included.
-        classes: outputs.
-        task: words of the labelled texts, with their counts.
-        transfer: words of all texts that teachers label.
-
-    Raises:
-        ModelError: the budget is too small for the number of classes.
-    """
-    ranked = vocabulary.rank(task, transfer)
-    # Pieces are worth having beside every word, hence more entries than words; how many there are is known once
-    # they are chosen, and then the sizes are fitted to them. That may cost the last, rarest entries.
-    wanted = shape_for(max_params, len(ranked) + vocabulary.MOST_PIECES + 2, classes)
-    words = vocabulary.choose(ranked, transfer, wanted.vocabulary)
-    shape = shape_for(max_params, words.vocab_size, classes)
-    return Words(words.entries[: shape.vocabulary - 2]), shape
+def coverage(words: Words, task: Counter[str]) -> float:
+    """Share of running words that are entries as a whole; 1 where there are none."""
+    return sum(task[entry] for entry in words.entries) / task.total() if task else 1.0
 
 
-def compact(prepared: Prepared, label_names: Sequence[str], max_length: int, seed: int) -> TextModel:
-    """A fresh compact student; the same seed gives the same initial weights."""
+def student(prepared: Prepared, label_names: Sequence[str], max_length: int, seed: int) -> TextModel:
+    """A fresh student; the same seed gives the same initial weights."""
+    model = untaught(prepared.words, prepared.shape, label_names, max_length, seed)
+    assert isinstance(model.network, CompactNetwork | BagNetwork)
+    tables.load(model.network.tables, torch.from_numpy(prepared.initial))
+    return model
+
+
+def untaught(
+    words: Words, shape: Shape, label_names: Sequence[str], max_length: int, seed: int = 0
+) -> TextModel:
+    """A student of these sizes whose embeddings are random, too."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        network = CompactNetwork(prepared.shape)
-    network.load_embeddings(torch.from_numpy(prepared.initial))
-    return TextModel(
-        network, prepared.words, tuple(label_names), max_length, "compact", prepared.shape.describe()
-    )
+        network = families.network(shape)
+    family = families.family_of(shape)
+    return TextModel(network, words, tuple(label_names), max_length, family, shape.describe())
+
+
+def spent(wanted: Wanted, shape: Shape, covered: float) -> dict[str, Any]:
+    """How a budget was spent, as `results.Spent` has it."""
+    rows = [{"holds": "words", "rows": rows, "columns": columns} for rows, columns in shape.tiers]
+    if isinstance(shape, BagShape):
+        rows.append({"holds": "word pairs", "rows": shape.buckets, "columns": shape.pair_columns})
+        core, hidden = None, None
+    else:
+        core, hidden = shape.core, shape.hidden
+    return {
+        "max_params": wanted.max_params,
+        "max_bytes": wanted.max_bytes,
+        "tables": rows,
+        "core": core,
+        "hidden": hidden,
+        "table_parameters": shape.parameters - shape.network_parameters,
+        "network_parameters": shape.network_parameters,
+        "coverage": covered,
+    }
 
 
 def save_prepared(prepared: Prepared, folder: Path) -> None:
@@ -99,7 +120,7 @@ def save_prepared(prepared: Prepared, folder: Path) -> None:
     prepared.words.save(folder)
     store.save_array(folder / "initial.npy", prepared.initial)
     shape = prepared.shape
-    about = {"tiers": shape.tiers, "width": shape.width, "hidden": shape.hidden, "classes": shape.classes}
+    about = {"family": families.family_of(shape), "coverage": prepared.coverage, **families.to_dict(shape)}
     store.write_json(folder / "shape.json", about)
 
 
@@ -109,6 +130,5 @@ def load_prepared(folder: Path) -> Prepared | None:
     if initial is None:
         return None
     about = store.read_json(folder / "shape.json")
-    tiers = tuple((rows, columns) for rows, columns in about["tiers"])
-    shape = CompactShape(tiers, about["width"], about["hidden"], about["classes"])
-    return Prepared(Words.load(folder), shape, initial)
+    shape = families.from_dict(about["family"], about)
+    return Prepared(Words.load(folder), shape, initial, about["coverage"])

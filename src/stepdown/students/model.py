@@ -13,7 +13,7 @@ from torch import nn
 
 from stepdown.tokens import Tokenizer, Tokens
 
-Kind = Literal["compact", "huggingface"]
+Kind = Literal["compact", "bag", "huggingface"]
 
 
 @dataclass(frozen=True)

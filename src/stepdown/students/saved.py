@@ -9,11 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from stepdown import tokens
 from stepdown.errors import ModelError
-from stepdown.students import huggingface
-from stepdown.students.compact import CompactNetwork, CompactShape
+from stepdown.recipe.settings import FAMILIES, Family
+from stepdown.students import families, huggingface
+from stepdown.students.bag import BagNetwork
+from stepdown.students.compact import CompactNetwork
 from stepdown.students.model import TextModel
 
-_COMPACT = "compact.json"
 _WEIGHTS = "model.safetensors"
 
 
@@ -22,17 +23,15 @@ def save(model: TextModel, folder: Path) -> None:
     if model.kind == "huggingface":
         huggingface.save(model, folder)
         return
-    assert isinstance(model.network, CompactNetwork)
-    shape = model.network.shape
+    assert isinstance(model.network, CompactNetwork | BagNetwork)
     about = {
-        "kind": "compact",
-        "tiers": [list(tier) for tier in shape.tiers],
-        "width": shape.width,
-        "hidden": shape.hidden,
+        "kind": model.kind,
+        **families.to_dict(model.network.shape),
         "label_names": list(model.label_names),
         "max_length": model.max_length,
     }
-    (folder / _COMPACT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    described = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+    (folder / f"{model.kind}.json").write_text(described, encoding="utf-8")
     save_file(model.network.state_dict(), folder / _WEIGHTS)
     model.tokenizer.save(folder)
 
@@ -47,7 +46,8 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
     Raises:
         ModelError: the folder holds no such model, or it has no trained head.
     """
-    if not (folder / _COMPACT).exists():
+    family = family_in(folder)
+    if family is None:
         found = huggingface.load(folder, max_length=max_length or _own_length(folder))
         if not found.has_head:
             raise ModelError(
@@ -56,18 +56,13 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
             )
         return found.model
     try:
-        about = json.loads((folder / _COMPACT).read_text(encoding="utf-8"))
-        shape = CompactShape(
-            tuple((rows, columns) for rows, columns in about["tiers"]),
-            about["width"],
-            about["hidden"],
-            len(about["label_names"]),
-        )
-        network = CompactNetwork(shape)
-        network.load_state_dict(load_file(folder / _WEIGHTS))
+        about = json.loads((folder / f"{family}.json").read_text(encoding="utf-8"))
+        shape = families.from_dict(family, {**about, "classes": len(about["label_names"])})
+        network = families.network(shape)
+        network.load_state_dict(families.weights_as_named_now(load_file(folder / _WEIGHTS)))
     except Exception as error:  # damage shows in many ways
         raise ModelError(
-            f"The model in {folder} is damaged ({type(error).__name__}): {_COMPACT} and {_WEIGHTS} do not fit. "
+            f"The model in {folder} is damaged ({type(error).__name__}): {family}.json and {_WEIGHTS} do not fit. "
             "Remove the folder, and run its recipe again."
         ) from error
     return TextModel(
@@ -75,9 +70,14 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
         tokens.load(folder),
         tuple(about["label_names"]),
         about["max_length"],
-        "compact",
+        family,
         shape.describe(),
     )
+
+
+def family_in(folder: Path) -> Family | None:
+    """The family of the student that a folder holds, None where it holds another model or nothing."""
+    return next((family for family in FAMILIES if (folder / f"{family}.json").is_file()), None)
 
 
 # The longest that is taken where nobody says: what BERT's positions hold.

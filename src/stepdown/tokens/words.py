@@ -62,6 +62,7 @@ class Words:
 
     kind = "words"
     pad_id = PAD
+    unknown_id = UNKNOWN
 
     def __init__(self, entries: Sequence[str], lowercase: bool = True) -> None:
         """Build it from a list.
@@ -100,9 +101,12 @@ class Words:
 
     def save(self, folder: Path) -> None:
         """Write `words.json` into an existing folder."""
+        (folder / FILE).write_bytes(self.dump())
+
+    def dump(self) -> bytes:
+        """The content of `words.json`, as `parse` reads it."""
         about = {"kind": self.kind, "version": 1, "lowercase": self.lowercase, "entries": list(self.entries)}
-        text = json.dumps(about, ensure_ascii=False, separators=(",", ":")) + "\n"
-        (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
+        return (json.dumps(about, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
     @classmethod
     def load(cls, folder: Path) -> Words:

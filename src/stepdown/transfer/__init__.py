@@ -15,7 +15,6 @@ Sources are streamed, and what is kept of them lies on disk: memory does not gro
 from stepdown.transfer.build import Transfer, build
 from stepdown.transfer.facts import SourceFacts, TransferFacts
 from stepdown.transfer.pool import CHUNK, Pool, cut
-from stepdown.transfer.sentences import sentences
 from stepdown.transfer.sieve import Sieve
 from stepdown.transfer.views import views
 
@@ -28,6 +27,5 @@ __all__ = [
     "TransferFacts",
     "build",
     "cut",
-    "sentences",
     "views",
 ]

@@ -18,7 +18,7 @@ from stepdown.recipe import TransferSpec
 from stepdown.transfer.facts import TransferFacts
 from stepdown.transfer.pool import Pool
 from stepdown.transfer.sieve import Sieve
-from stepdown.transfer.views import views
+from stepdown.transfer.views import Neighbours, views
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,16 @@ class Transfer:
         return [some[row] for row in draw.permutation(len(some))]
 
 
-def build(dataset: Dataset, spec: TransferSpec | None, seed: int = 0) -> Transfer:
+def build(
+    dataset: Dataset, spec: TransferSpec | None, seed: int = 0, neighbours: Neighbours | None = None
+) -> Transfer:
     """The transfer set of a data set.
 
     Args:
         dataset: read and cut.
         spec: more texts, or None for those of the data set alone.
         seed: of the views, and of the order of the texts without labels.
+        neighbours: of words, for the views.
 
     Raises:
         DataError: a source cannot be read, or its text column cannot be told.
@@ -80,7 +83,7 @@ def build(dataset: Dataset, spec: TransferSpec | None, seed: int = 0) -> Transfe
     if dataset.unlabeled:
         sieve.pour("train, rows without a label", [dataset.unlabeled])
     if spec.views:
-        sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed)])
+        sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed, neighbours)])
     for source in spec.unlabeled:
         sieve.pour(source, _texts(source, spec.text), split=spec.split_sentences, limited=True)
     pool, sources = sieve.pool(spec.max_texts)

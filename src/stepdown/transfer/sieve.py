@@ -11,9 +11,9 @@ import numpy as np
 from stepdown import store
 from stepdown.data import groups
 from stepdown.data.groups import Index, Keys
+from stepdown.tokens.sentences import sentences
 from stepdown.transfer.facts import SourceFacts
 from stepdown.transfer.pool import Pool
-from stepdown.transfer.sentences import sentences
 
 # Words of a sentence that is kept: shorter ones say too little, longer ones are lists and failed cuts.
 SHORTEST, LONGEST = 3, 60

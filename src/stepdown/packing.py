@@ -1,0 +1,222 @@
+"""Packs a model of a run as a bundle: the run's own when it is done, any other later, in the form that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from stepdown import assets, export, recipe, report, store
+from stepdown.errors import InputError, ModelError
+from stepdown.ladder import cells
+from stepdown.ladder.context import Context
+from stepdown.ladder.plan import TEACHER
+from stepdown.recipe import Recipe
+from stepdown.recipe.faults import did_you_mean
+from stepdown.runtime import LongTexts, Source
+from stepdown.runtime.long_texts import Way
+from stepdown.students import saved
+from stepdown.students.model import TextModel
+
+_CHECK_TEXTS = "check-texts.json"
+_MOST_CHECKED = 5000
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a model of a finished run is to be packed.
+
+    Attributes:
+        weights: what they are stored as.
+        accept_loss: pack it even if int8 weights change too many labels.
+        max_length: most tokens of a text that are read; None for what it was trained with.
+        long_texts: how texts with more tokens than it was trained with are read; None: like any other.
+        title: of the card; None for the run's name.
+        renamed: label as it is in the run → label as the bundle gives it.
+        sources: what the card names; None for what the recipe says.
+    """
+
+    weights: Literal["float32", "int8"] = "float32"
+    accept_loss: bool = False
+    max_length: int | None = None
+    long_texts: Way | None = None
+    title: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    sources: Sequence[Source] | None = None
+
+
+def keep_check_texts(context: Context) -> None:
+    """Keep texts in the run's folder for packing any cell later, when the data may be gone.
+
+    Report texts come first, without their labels: nothing may be decided by them. Then selection texts with theirs,
+    and texts of the transfer set, evenly drawn, up to 5,000 together.
+    """
+    selection, report_texts = context.dataset.selection, context.dataset.report.texts[:_MOST_CHECKED]
+    known = selection.take(np.arange(min(len(selection), _MOST_CHECKED - len(report_texts))))
+    # The labelled ones among them are what the model learnt from, and say nothing of accuracy.
+    drawn = context.transfer.sample(_MOST_CHECKED - len(report_texts) - len(known))
+    texts = [*report_texts, *known.texts, *drawn]
+    labels = [*[-1] * len(report_texts), *known.labels.tolist(), *[-1] * len(drawn)]
+    store.write_json(context.out / _CHECK_TEXTS, {"texts": texts, "labels": labels})
+
+
+def pack(context: Context, cell: str, found: Mapping[str, Any]) -> None:
+    """Pack the run's own bundle from results that are not written yet. Raises as `export_cell`."""
+    _export(
+        cells.model_of(context, cell),
+        context.out / "bundle",
+        _checks(context.out),
+        found,
+        Wishes(sources=sources(context.recipe)),
+    )
+
+
+def export_cell(
+    run: Path, cell: str | None, target: Path | None, wishes: Wishes | None = None
+) -> tuple[Path, export.Loss | None]:
+    """Pack a model of a finished run.
+
+    Args:
+        run: the run's folder.
+        cell: its id; None for the one of the run's own bundle.
+        target: a folder or a `.stepdown` file; None for `CELL.stepdown` in the working folder.
+        wishes: None for float32 weights, and all else as in the run.
+
+    Returns:
+        Where the bundle is, and what int8 weights cost (None for float32).
+
+    Raises:
+        InputError: the run is not finished, has no such cell or label, or the model cannot read so long a text.
+        CheckError: the bundle does not say what the trained model says, or int8 weights change too many labels;
+            nothing is written.
+    """
+    path = run / "results.json"
+    if not path.is_file():
+        raise InputError(f"{path} is not there: the run is not finished. Finish it with: stepdown run RECIPE")
+    found = store.read_json(path)
+    members = [one["id"] for one in found.get("members", ())]
+    known = [one["id"] for one in found["cells"]] + members
+    name = cell or found["summary"]["bundle_cell"]
+    if name not in known:
+        raise InputError(f"The run in {run} has no cell {name!r}. It has: {', '.join(known)}.")
+    if members and name == TEACHER:
+        raise InputError(
+            f"{name} is the mean of several models, which no bundle holds. Pack one of them with --cell: "
+            f"{', '.join(members)}."
+        )
+    spec = recipe.load(str(run / "recipe.toml"))
+    target = target or Path(f"{name}.stepdown")
+    wishes = wishes or Wishes()
+    if wishes.sources is None:
+        wishes = replace(wishes, sources=sources(spec))
+    told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
+    model = saved.load(run / "cells" / name, max_length=wishes.max_length or spec.data.max_length)
+    return target, _export(model, target, _checks(run), told, wishes)
+
+
+def _export(
+    model: TextModel, target: Path, checks: export.CheckTexts, found: Mapping[str, Any], wishes: Wishes
+) -> export.Loss | None:
+    trained_with = found["recipe"]["data"]["max_length"]
+    if wishes.max_length is not None:
+        model = _lengthened(model, wishes.max_length)
+    model = replace(model, label_names=_renamed(model.label_names, wishes.renamed))
+    long_texts = None
+    if wishes.long_texts:
+        long_texts = LongTexts(min(trained_with, model.max_length), wishes.long_texts)
+    told = {**found, "data": {**found["data"], "label_names": list(model.label_names)}}
+    if wishes.title:
+        told["recipe"] = {**found["recipe"], "name": wishes.title}
+    given = tuple(wishes.sources or ())
+
+    def card(size: int, cost: export.Loss | None) -> str:
+        return report.card(told, report.Packed(size, given, _use(model, long_texts), _quality(cost)))
+
+    form = export.Form(wishes.weights, wishes.accept_loss, long_texts)
+    return export.export(model, target, checks, export.Description(card, given), form)
+
+
+def _lengthened(model: TextModel, max_length: int) -> TextModel:
+    """The model reading texts up to another length, which a transformer's positions may not hold."""
+    if model.kind == "huggingface" and model.max_length < max_length:
+        raise ModelError(
+            f"{model.description} reads {model.max_length:,} tokens of a text at most, and not {max_length:,}: it has "
+            "no more positions. Lower --max-length; --long-texts sentences reads long texts part by part."
+        )
+    return replace(model, max_length=max_length)
+
+
+def _renamed(names: Sequence[str], renamed: Mapping[str, str]) -> tuple[str, ...]:
+    for name in renamed:
+        if name not in names:
+            raise InputError(
+                f"The model has no label {name!r} to rename. It has: {', '.join(names)}{did_you_mean(name, names)}"
+            )
+    found = tuple(renamed.get(name, name) for name in names)
+    if len(set(found)) < len(found):
+        raise InputError(
+            f"Renamed so, two labels would have one name: {', '.join(found)}. Give each its own."
+        )
+    return found
+
+
+_WAYS = {
+    "sentences": "the mean of what it says of each sentence",
+    "whole-and-sentences": "the mean of what it says of the whole and of the single sentences",
+}
+
+
+def _use(model: TextModel, long_texts: LongTexts | None) -> tuple[str, ...]:
+    read = f"It reads the first {model.max_length:,} tokens of a text"
+    if long_texts is None:
+        return (f"{read}.",)
+    what = "text" if long_texts.read == "whole-and-sentences" else "sentence"
+    return (
+        f"Of a text of more than {long_texts.above:,} tokens it says {_WAYS[long_texts.read]}. "
+        f"{read.removesuffix('text')}{what}.",
+    )
+
+
+def _quality(cost: export.Loss | None) -> tuple[str, ...]:
+    if cost is None:
+        return ()
+    return (f"All figures are those of its float32 weights. Stored as int8, as they are here, {cost}.",)
+
+
+def _checks(run: Path) -> export.CheckTexts:
+    kept = store.read_json(run / _CHECK_TEXTS)
+    if isinstance(kept, list):  # of a run of 0.1.0
+        return export.CheckTexts(kept, np.full(len(kept), -1))
+    return export.CheckTexts(kept["texts"], np.array(kept["labels"], np.int64))
+
+
+def rung_models(chosen: Recipe) -> list[str]:
+    """Names of the models that a recipe takes from somewhere for its rungs."""
+    rungs = [chosen.resolved_rung(index) for index in range(len(chosen.rungs))]
+    return [rung.model for rung in rungs if rung.kind == "huggingface"]
+
+
+def sources(spec: Recipe) -> list[Source]:
+    """What a student was made from: the recipe's `[[sources]]`, else the names in it, of a path only the last part.
+
+    A bundle leaves the machine, and so does what it says.
+    """
+    if spec.sources:
+        return [Source(one.name, one.role, one.licence) for one in spec.sources]
+    unlabeled = spec.transfer.unlabeled if spec.transfer else ()
+    named = [
+        *((name, "teacher") for name in spec.teacher.model),
+        *((name, "rung") for name in rung_models(spec)),
+        (spec.data.source or str(spec.data.train), "data"),
+        *((name, "transfer text") for name in unlabeled),
+    ]
+    return [_source(name, role) for name, role in named]
+
+
+def _source(name: str, role: str) -> Source:
+    if assets.is_builtin(name):
+        return Source(name, role, assets.BUILTINS[name].licence)
+    return Source(Path(name).name if Path(name).exists() else name, role)
