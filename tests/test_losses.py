@@ -59,6 +59,12 @@ def test_the_mean_of_the_losses_to_several_teachers_is_the_loss_to_their_mean(
         assert torch.allclose(losses.margins(together), by_hand, atol=1e-5)
 
 
+def test_a_hint_that_is_met_costs_nothing() -> None:
+    hint = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+    assert losses.hint(hint, hint).tolist() == [0.0, 0.0]
+    assert losses.hint(hint + torch.tensor([1.0, 2.0]), hint).tolist() == [2.5, 2.5]
+
+
 def test_a_missing_label_contributes_nothing() -> None:
     said = torch.tensor([[1.0, 0.0], [1.0, 0.0]], requires_grad=True)
     loss = losses.cross_entropy(said, torch.tensor([0, -1]))

@@ -111,7 +111,7 @@ def test_defaults_are_those_of_the_design() -> None:
             {"model": "compact", "max_params": 250_000},
             {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 4e-3}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
-            | {"core": "gru", "max_bytes": None, "word_dropout": 0.1},
+            | {"core": "gru", "max_bytes": None, "word_dropout": 0.1, "hint_weight": 0.0},
         ),
         (
             {"model": "compact", "max_bytes": 900_000, "core": "conv"},
@@ -274,6 +274,8 @@ def test_a_faulty_key_is_named_with_what_was_found_and_expected(
         ({"max_bytes": 250_000}, 'own size; a budget is for "compact" and "bag"'),
         ({"model": "compact", "max_params": 9_000, "core": "lstm"}, 'rungs.0.core: found "lstm"; expected "gru" or'),
         ({"model": "bag", "max_params": 9_000, "core": "conv"}, 'rungs.0.core: found "conv", but "bag" has no core'),
+        ({"hint_weight": 1}, 'rungs.0.hint_weight: found 1, but "user/student" takes no hints; they are for'),
+        ({"model": "bag", "max_params": 9_000, "hint_weight": 1}, 'found 1, but "bag" takes no hints; they'),
         ({"word_dropout": 0.1}, 'rungs.0.word_dropout: found 0.1, but "user/student" does not read whole words'),
         ({"model": "bag", "max_params": 9_000, "word_dropout": 1}, "rungs.0.word_dropout: found 1; expected a number"),
         ({"core": "gru"}, 'rungs.0.core: found "gru", but "user/student" has no core to choose; a core is for'),
@@ -832,7 +834,11 @@ training = optional(
 models = st.one_of(
     st.fixed_dictionaries(
         {"model": st.just("compact"), "max_params": st.integers(5_000, 10**9)},
-        optional={"core": st.sampled_from(["gru", "conv"]), "word_dropout": st.floats(0, 0.9)},
+        optional={
+            "core": st.sampled_from(["gru", "conv"]),
+            "word_dropout": st.floats(0, 0.9),
+            "hint_weight": numbers,
+        },
     ),
     st.fixed_dictionaries(
         {"model": st.sampled_from(["compact", "bag"]), "max_bytes": st.integers(50_000, 10**9)}

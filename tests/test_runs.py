@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from safetensors.numpy import load_file
 
 from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.cli import cli
@@ -204,6 +205,28 @@ def test_each_of_several_teachers_is_matched_with_the_labels_by_itself(
     matched = [both, 'teacher.label_map={bad="negative", good="positive"}']
     lines = runs.check_teacher(runs.open_run(recipe.load(path, matched), tmp_path / "both"))
     assert sum("is right on" in line for line in lines) == 2
+
+
+def test_hints_are_of_the_teacher_and_leave_no_trace_in_what_is_kept(
+    toy_recipe: Recipes, tmp_path: Path
+) -> None:
+    path = toy_recipe()
+    before, _ = run(path, tmp_path / "run")
+    after, worked = run(path, tmp_path / "run", "rungs.1.hint_weight=1.0")
+    # The others have no teacher at the top.
+    assert worked == ["rung2-one-hop-seed0", "rung2-dense-seed0"]
+    for name in worked:
+        cell = tmp_path / "run" / "cells" / name
+        other = tmp_path / "run" / "cells" / "rung2-chain-seed0"
+        assert set(load_file(cell / "model.safetensors")) == set(load_file(other / "model.safetensors"))
+        old, new = (store_of[name] for store_of in (_by_id(before), _by_id(after)))
+        assert (new["params"], new["bytes"]) == (old["params"], old["bytes"])
+        assert new["metrics"]["nll"] != old["metrics"]["nll"]
+    assert run(path, tmp_path / "run", "rungs.1.hint_weight=1.0")[1] == []
+
+
+def _by_id(results: dict) -> dict[str, dict]:
+    return {cell["id"]: cell for cell in results["cells"]}
 
 
 def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:

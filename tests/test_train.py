@@ -165,6 +165,43 @@ def test_learning_from_two_teachers_is_learning_from_their_mean(loss: Literal["k
     assert not torch.allclose(one.network.output.weight, first.network.output.weight, atol=2e-2)
 
 
+def test_hints_are_learnt_beside_and_leave_nothing_behind() -> None:
+    """Hints tell of a word's presence, which no label does; the features of the student come to tell of it too."""
+    texts, _ = corpus(200)
+    hints = np.array([[2.0 * (f"word{word}" in text.split()) - 1 for word in range(3)] for text in texts])
+    plain, guided = fresh(), fresh()
+    given = replace(examples(plain), hints=hints.astype(np.float16))
+    schedule = train.Schedule(8, 16, 5e-3, seed=3)
+    alone = run(plain, examples(plain), HARD, schedule)
+    ignored = fresh()
+    assert run(ignored, given, HARD, schedule) == alone, "hints without a weight change nothing"
+    hinted = replace(HARD, hint_weight=1.0, hint_size=3)
+    losses = run(guided, given, hinted, schedule)
+    assert np.mean(losses[:5]) > np.mean(alone[:5]) + 0.5
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert list(guided.network.state_dict()) == list(plain.network.state_dict())
+    assert guided.parameters == plain.parameters
+    assert not guided.network.output._forward_pre_hooks
+    left = [_unexplained(model, given) for model in (plain, guided)]
+    assert left[1] < 0.6 * left[0]
+
+
+def _unexplained(model: TextModel, given: train.Examples) -> float:
+    """Share of the hints that a linear map of the student's features cannot explain, by ridge regression."""
+    seen: list[torch.Tensor] = []
+    hook = model.network.output.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    ids, lengths = given.tokens.pad(np.arange(len(given.tokens)), 0)
+    with torch.inference_mode():
+        model.network(torch.from_numpy(ids), torch.from_numpy(lengths))
+    hook.remove()
+    features = seen[0].double().numpy()
+    features = np.hstack([features - features.mean(0), np.ones((len(features), 1))])
+    assert given.hints is not None
+    hints = given.hints.astype(np.float64)
+    weights = np.linalg.solve(features.T @ features + 0.1 * np.eye(features.shape[1]), features.T @ hints)
+    return float(((hints - features @ weights) ** 2).mean() / hints.var())
+
+
 def test_a_last_phase_on_labels_moves_towards_them() -> None:
     """The teacher says the opposite of the labels: what comes last prevails, from where the first phase ended."""
     model = fresh()

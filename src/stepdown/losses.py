@@ -69,6 +69,17 @@ def mean_teacher(teachers: Tensor, loss: Literal["kl", "mse"]) -> Tensor:
     return (teachers - teachers.mean(-1, keepdim=True)).mean(0)
 
 
+def hint(guess: Tensor, hint: Tensor) -> Tensor:
+    """Mean squared error between a student's guess and the teacher's hint, both of shape [batch, components].
+
+    Romero et al. (2015), "FitNets", equation 3, with the mean over components in the place of half the sum.
+
+    Returns:
+        Shape [batch].
+    """
+    return (guess - hint).square().mean(-1)
+
+
 def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Cross-entropy to hard labels; a label of −1 (unknown) contributes 0.
 

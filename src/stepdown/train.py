@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from stepdown import losses
+from stepdown.students.hints import Hinted
 from stepdown.students.model import TextModel, autocast
 from stepdown.tokens import Tokens
 from stepdown.tokens.words import Words
@@ -27,6 +28,9 @@ class Objective:
     Attributes:
         loss: the soft loss: `kl` at `temperature`, or `mse` of margins clipped to ±`clip`.
         class_weights: weights of the hard loss by class, or None.
+        hint_weight: of the squared error between a teacher's hints (`students.hints`) and what a linear head, which is
+            dropped afterwards, makes of the features below the network's `output`; 0 for none.
+        hint_size: components of a hint.
         teacher_weights: share of each teacher in the soft loss, summing to 1; None for equal shares.
     """
 
@@ -37,6 +41,8 @@ class Objective:
     clip: float = 6.0
     class_weights: tuple[float, ...] | None = None
     teacher_weights: tuple[float, ...] | None = None
+    hint_weight: float = 0.0
+    hint_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,13 @@ class Examples:
         tokens: n texts.
         labels: int64 [n], −1 where there is none.
         targets: float32 [teachers, n, classes], logits of each teacher; zero teachers for hard labels only.
+        hints: float16 [n, components] of one teacher, or None.
     """
 
     tokens: Tokens
     labels: np.ndarray
     targets: np.ndarray
+    hints: np.ndarray | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -163,10 +171,12 @@ def fit(
     network = model.network
     device = accelerator.device
     network.to(device).train()
+    hinted = Hinted(network, objective.hint_size, schedule.seed).to(device) if objective.hint_weight else None
+    trained = network if hinted is None else hinted
     # Only what is wrapped is trained through: with one process `prepare` gives the network itself back.
-    wrapped = accelerator.prepare_model(network) if accelerator.num_processes > 1 else network
+    wrapped = accelerator.prepare_model(trained) if accelerator.num_processes > 1 else trained
     optimizer = torch.optim.AdamW(
-        _groups(model, schedule),
+        _groups(model, schedule, hinted.head if hinted else None),
         lr=schedule.learning_rate,
         fused=device.type in ("cpu", "cuda"),
     )
@@ -197,11 +207,14 @@ def fit(
                     with autocast(device, precision):
                         ids, lengths = _read(model, examples.tokens, mine, schedule.word_dropout)
                         said = wrapped(ids.to(device), lengths.to(device))
+                    said, guess = said if hinted is not None else (said, None)
                     per_example = _loss(said.float(), examples, mine, objective, weights)
+                    if guess is not None:
+                        per_example = per_example + _hint_loss(guess, examples, mine, objective)
                     part_loss = per_example.sum() * share
                     part_loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
                     loss += float(part_loss.detach())
-                torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.clip_norm)
+                torch.nn.utils.clip_grad_norm_(trained.parameters(), schedule.clip_norm)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 done += 1
@@ -290,6 +303,13 @@ def _loss(
     return loss
 
 
+def _hint_loss(guess: Tensor, examples: Examples, rows: np.ndarray, objective: Objective) -> Tensor:
+    """What missing its hint costs each example, shape [batch]."""
+    assert examples.hints is not None, "hints are weighed but not there"
+    hints = torch.from_numpy(examples.hints[rows]).to(guess.device).float()
+    return objective.hint_weight * losses.hint(guess.float(), hints)
+
+
 def _epoch_batches(
     parts: Parts, size: int, shuffler: np.random.Generator
 ) -> Iterator[tuple[Examples, np.ndarray]]:
@@ -319,10 +339,14 @@ def _rate(done: int, total: int, warmup: float) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (done - rising) / max(1, total - rising))))
 
 
-def _groups(model: TextModel, schedule: Schedule) -> list[dict[str, Any]]:
-    """Parameters by what they need: weight decay for matrices alone, a higher peak for what starts at random."""
+def _groups(model: TextModel, schedule: Schedule, head: nn.Module | None = None) -> list[dict[str, Any]]:
+    """Parameters by what they need: weight decay for matrices alone, a higher peak for what starts at random.
+
+    Those of the head for hints come last.
+    """
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in model.network.named_parameters():
+    beside = head.named_parameters(prefix="hints") if head else ()
+    for name, parameter in (*model.network.named_parameters(), *beside):
         if parameter.requires_grad:
             groups.setdefault((parameter.ndim > 1, name in model.fresh), []).append(parameter)
     return [

@@ -158,7 +158,7 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
     settings = _settings(context, cell)
     model, built = _build(context, cell, settings)
     context.tell(Begun(cell.id, model.description, finished_before=False))
-    parts, digests = _learned(context, cell, model)
+    parts, digests = _learned(context, cell, model, hints=settings.hint_weight > 0)
     phases = [_distillation(context, cell, settings, parts)]
     if settings.gold_epochs:
         phases.append(_last_passes(settings, phases[0], _labelled(context, model)))
@@ -188,6 +188,8 @@ def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: t
         settings.clip,
         _class_weights(context) if settings.class_weights else None,
         tuple(context.plan.taught_by(cell).values()) or None,
+        settings.hint_weight,
+        parts.hint_size if isinstance(parts, Feed) else 0,
     )
     schedule = train.Schedule(
         settings.epochs,
@@ -211,7 +213,7 @@ def _last_passes(settings: RungSettings, distillation: train.Phase, labelled: tr
         batch_size=_update_size(settings, labelled),
         learning_rate=settings.gold_learning_rate,
     )
-    objective = dataclasses.replace(distillation.objective, soft_weight=0.0, hard_weight=1.0)
+    objective = dataclasses.replace(distillation.objective, soft_weight=0.0, hard_weight=1.0, hint_weight=0.0)
     return train.Phase(labelled, objective, schedule)
 
 
@@ -220,6 +222,9 @@ def _settings(context: Context, cell: Cell) -> RungSettings:
     settings = context.recipe.resolved_rung(cell.position - 1)
     if not cell.teachers or not settings.gold_epochs:
         settings = dataclasses.replace(settings, gold_epochs=0, gold_learning_rate=0.0)
+    # Hints come from the teacher: who does not learn from it, as in a chain, has none.
+    if TEACHER not in cell.teachers:
+        settings = dataclasses.replace(settings, hint_weight=0.0)
     return settings
 
 
@@ -235,14 +240,16 @@ def _labelled(context: Context, model: TextModel) -> train.Examples:
     return train.Examples(model.encode(transfer.texts), transfer.labels, nothing)
 
 
-def _learned(context: Context, cell: Cell, model: TextModel) -> tuple[train.Parts, list[str]]:
+def _learned(context: Context, cell: Cell, model: TextModel, *, hints: bool) -> tuple[train.Parts, list[str]]:
     """What a rung learns from, and digests of its teachers' targets: the labelled texts alone if it has none."""
     if not cell.teachers:
         return _labelled(context, model), []
+    labellers = {name: _labeller(context, name) for name in context.plan.taught_by(cell)}
     feed = Feed(
         model,
         context.transfer,
-        [_labeller(context, name) for name in context.plan.taught_by(cell)],
+        list(labellers.values()),
+        hints_of=labellers[context.plan.top[0]] if hints else None,
         progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
         rank=context.accelerator.process_index,
         ranks=context.accelerator.num_processes,

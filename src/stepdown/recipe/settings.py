@@ -31,6 +31,7 @@ class Training:
     ema: float
     accumulate: int = 1
     word_dropout: float = 0.0
+    hint_weight: float = 0.0
 
 
 DEFAULTS: Mapping[Kind, Training] = {
@@ -83,6 +84,8 @@ class RungSettings:
         warmup: share of all updates over which the learning rate rises, 0 to 1.
         ema: decay of the running average of the weights that is kept; None keeps the last weights.
         word_dropout: share of the words that are taken for unknown ones in training; 0 unless `compact` or `bag`.
+        hint_weight: weight of the squared error between principal components of the teacher's middle layer and what an
+            extra linear head makes of the student's features; 0 unless `compact`.
     """
 
     model: str
@@ -107,6 +110,7 @@ class RungSettings:
     warmup: float
     ema: float | None
     word_dropout: float
+    hint_weight: float
 
 
 def loss_for(classes: int) -> Loss:

@@ -59,6 +59,7 @@ _TRAINING = {
     "warmup": "share of the updates over which the learning rate rises",
     "ema": "keeps a running average of the weights; 0 keeps the last ones",
     "word_dropout": "share of the words that are left out at random",
+    "hint_weight": "weight of hints from the teacher's middle layer (FitNets), for compact; 0 is off",
 }
 
 # Shown where a key has no default: what one would write.
@@ -170,7 +171,10 @@ def _rung(max_params: int, says: str) -> list[str]:
         _line("max_params", max_params, "never exceeded, embeddings included"),
         _line("max_bytes", 4 * max_params, "instead of max_params: of weights and tokenizer", off=True),
         _line("core", DEFAULT_CORE, '"conv" reads with gated convolutions instead of a GRU', off=True),
-        *(_line(key, training[key] or _EXAMPLES.get(key), says, off=True) for key, says in _TRAINING.items()),
+        *(
+            _line(key, _EXAMPLES.get(key) if training[key] is None else training[key], says, off=True)
+            for key, says in _TRAINING.items()
+        ),
     ]
 
 
