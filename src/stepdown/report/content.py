@@ -288,7 +288,7 @@ def passes(count: int) -> str:
 
 def _rungs(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
     rungs = tuple(clean(sentence(c)) + "." for c in comparisons if c.kind == "rung")
-    return (*rungs, "The teacher is one model that all seeds share: this is about it alone.") if rungs else ()
+    return (*rungs, "All seeds share one teacher: this is about it alone.") if rungs else ()
 
 
 def _data(results: Results) -> tuple[str, ...]:
