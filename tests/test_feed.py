@@ -10,6 +10,7 @@ from stepdown import store
 from stepdown.ladder import feed
 from stepdown.ladder.feed import Feed
 from stepdown.students import huggingface
+from stepdown.students.hints import reduction
 from stepdown.students.model import TextModel, logits
 from stepdown.targets import Labeller
 from stepdown.tokens.words import Words
@@ -107,3 +108,61 @@ def test_several_teachers_label_the_same_texts(teacher: Labeller, student: TextM
     assert targets.shape == (2, 51, 2)
     assert not np.allclose(targets[0], targets[1])
     assert feeding.digests[0] != feeding.digests[1]
+
+
+def hidden(teacher: Labeller, text: str) -> np.ndarray:
+    """The mean state of the lower of two layers over a text, by hand."""
+    encoder = huggingface.encoder(teacher.teacher)
+    ids = torch.tensor(teacher.teacher.encode([text]).ids)[None]
+    with torch.inference_mode():
+        states = encoder.eval()(input_ids=ids, output_hidden_states=True).hidden_states[1]
+    return np.asarray(states[0].mean(0))
+
+
+@pytest.mark.parametrize("part", [128, 1])
+def test_hints_come_with_the_targets_in_one_pass(
+    teacher: Labeller, student: TextModel, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr(feed, "_PART", part)
+    transfer = gathered(200, 2500)
+    passes = []
+    real = huggingface.HuggingFaceNetwork.forward
+    monkeypatch.setattr(
+        huggingface.HuggingFaceNetwork,
+        "forward",
+        lambda self, ids, lengths: passes.append(len(ids)) or real(self, ids, lengths),
+    )
+    feeding = Feed(student, transfer, [teacher], hints_of=teacher)
+    assert sum(passes) == 200 + 2500, "each text is read once, for its logits and its states"
+    assert found(feeding) == expected(transfer, student, teacher)
+    assert feeding.hint_size == 32
+    passes.clear()
+    again = Feed(student, transfer, [teacher], hints_of=teacher)
+    assert passes == []
+    hints = [again.part(index).hints for index in range(len(again.sizes))]
+    for one, index in zip(hints, range(len(again.sizes)), strict=True):
+        assert one is not None
+        assert np.array_equal(one, feeding.part(index).hints)
+    # Distances between texts are those between their states, up to one scale: a rotation, as no column is left out.
+    assert hints[0] is not None
+    rows = [0, 1 if part == 128 else 2]
+    texts = [transfer.texts[0], transfer.texts[rows[1]], transfer.texts[rows[1] * 2]]
+    states = np.stack([hidden(teacher, text) for text in texts])
+    some = hints[0][:3].astype(np.float64)
+    ratio = np.linalg.norm(some[1:] - some[0], axis=1) / np.linalg.norm(states[1:] - states[0], axis=1)
+    assert ratio[0] == pytest.approx(ratio[1], rel=0.01)
+    assert np.mean(
+        np.concatenate([one for one in hints if one is not None]).astype(float) ** 2
+    ) == pytest.approx(1.0, rel=0.1)
+    assert Feed(student, transfer, [teacher]).part(0).hints is None
+
+
+def test_states_are_kept_to_their_principal_components() -> None:
+    draw = np.random.default_rng(0)
+    wide = draw.normal(size=(500, 2)) @ draw.normal(size=(2, 40)) + 0.01 * draw.normal(size=(500, 40)) + 7.0
+    reduce = reduction(wide.astype(np.float16), most=2)
+    assert reduce.size == 2
+    hints = reduce(wide.astype(np.float16)).astype(float)
+    assert np.mean(hints**2) == pytest.approx(1.0, rel=0.02)
+    assert abs(np.corrcoef(hints.T)[0, 1]) < 0.05
+    assert hints[:, 0].var() > hints[:, 1].var()

@@ -1,4 +1,5 @@
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -30,6 +31,38 @@ def test_two_classes_have_one_margin_once_with_each_sign() -> None:
 def test_mse_is_the_squared_difference_of_clipped_margins() -> None:
     student, teacher = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.0, 9.0]])
     assert losses.mse(student, teacher, clip=6.0).item() == pytest.approx((1.0 - 6.0) ** 2)
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse"])
+def test_the_mean_of_the_losses_to_several_teachers_is_the_loss_to_their_mean(
+    loss: Literal["kl", "mse"],
+) -> None:
+    torch.manual_seed(0)
+    teachers = torch.randn(3, 5, 4)
+    together = losses.mean_teacher(teachers, loss)
+
+    def distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+        return losses.kl(student, teacher) if loss == "kl" else losses.mse(student, teacher, clip=100.0)
+
+    gaps = []
+    for _ in range(4):
+        student = torch.randn(5, 4)
+        mean = torch.stack([distance(student, teacher) for teacher in teachers]).mean(0)
+        gaps.append(mean - distance(student, together))
+    for gap in gaps[1:]:
+        assert torch.allclose(gap, gaps[0], atol=1e-5), "a constant, whoever the student is"
+    assert (gaps[0] > 0).all()
+    if loss == "kl":
+        assert torch.allclose(together.softmax(-1), teachers.softmax(-1).mean(0), atol=1e-6)
+    else:
+        by_hand = torch.stack([losses.margins(teacher) for teacher in teachers]).mean(0)
+        assert torch.allclose(losses.margins(together), by_hand, atol=1e-5)
+
+
+def test_a_hint_that_is_met_costs_nothing() -> None:
+    hint = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+    assert losses.hint(hint, hint).tolist() == [0.0, 0.0]
+    assert losses.hint(hint + torch.tensor([1.0, 2.0]), hint).tolist() == [2.5, 2.5]
 
 
 def test_a_missing_label_contributes_nothing() -> None:

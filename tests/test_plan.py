@@ -1,3 +1,5 @@
+import pytest
+
 from stepdown.ladder.plan import TEACHER, plan
 
 ALL = ("direct", "one-hop", "chain", "dense")
@@ -47,3 +49,30 @@ def test_one_rung_from_the_labels_alone() -> None:
     laid = plan(1, ["direct"], 2)
     assert [cell.id for cell in laid.cells] == ["teacher", "rung1-direct-seed0", "rung1-direct-seed1"]
     assert laid.coincide == {}
+
+
+def test_several_teachers_are_cells_of_their_own_and_the_teacher_is_their_mean() -> None:
+    laid = plan(2, ALL, 1, teachers=2)
+    assert [cell.id for cell in laid.cells[:3]] == ["teacher-1", "teacher-2", TEACHER]
+    assert laid.top == ("teacher-1", "teacher-2")
+    assert [(cell.is_member, cell.is_mean) for cell in laid.cells[:4]] == [
+        (True, False),
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    assert laid.cells[3:] == plan(2, ALL, 1).cells[1:], "whoever the teacher is, the rungs are the same"
+    assert plan(2, ALL, 1).top == (TEACHER,)
+
+
+def test_teachers_at_the_top_weigh_together_what_a_rung_does() -> None:
+    laid = plan(3, ALL, 1, teachers=2)
+    weights = {cell.id: laid.taught_by(cell) for cell in laid.cells}
+    assert weights["rung3-one-hop-seed0"] == {"teacher-1": 0.5, "teacher-2": 0.5}
+    assert weights["rung3-dense-seed0"] == pytest.approx(
+        {"teacher-1": 1 / 6, "teacher-2": 1 / 6, "rung1-seed0": 1 / 3, "rung2-dense-seed0": 1 / 3}
+    )
+    assert weights["rung3-chain-seed0"] == {"rung2-chain-seed0": 1.0}
+    assert weights["rung3-direct-seed0"] == {}
+    alone = plan(3, ALL, 1)
+    assert alone.taught_by(alone.cell("rung2-dense-seed0")) == {TEACHER: 0.5, "rung1-seed0": 0.5}

@@ -111,7 +111,7 @@ def test_defaults_are_those_of_the_design() -> None:
             {"model": "compact", "max_params": 250_000},
             {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 4e-3}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
-            | {"core": "gru", "max_bytes": None, "word_dropout": 0.1},
+            | {"core": "gru", "max_bytes": None, "word_dropout": 0.1, "hint_weight": 0.0},
         ),
         (
             {"model": "compact", "max_bytes": 900_000, "core": "conv"},
@@ -154,6 +154,19 @@ def test_a_rung_comes_before_distill_and_distill_before_the_kind() -> None:
         False,
     )
     assert (first.ema, second.ema) == (0.999, None)
+
+
+def test_the_passes_over_the_labels_that_follow_are_off_until_they_are_asked_for() -> None:
+    rung = parse(small()).resolved_rung(1)
+    assert rung.gold_epochs == 0
+    recipe = parse(small(distill={"gold_epochs": 2}))
+    assert [recipe.resolved_rung(i).gold_epochs for i in range(2)] == [2, 2]
+    assert [recipe.resolved_rung(i).gold_learning_rate for i in range(2)] == pytest.approx([1e-5, 4e-4])
+    # What a default came to is written down, where it is used.
+    assert recipe.rungs[1].gold_learning_rate == pytest.approx(4e-4)
+    assert parse(small()).rungs[1].gold_learning_rate is None
+    own = parse(with_rung(model="user/a", gold_epochs=1, gold_learning_rate=1e-3)).resolved_rung(0)
+    assert (own.gold_epochs, own.gold_learning_rate) == (1, 1e-3)
 
 
 def test_a_rung_that_is_not_there_is_an_index_error() -> None:
@@ -261,6 +274,8 @@ def test_a_faulty_key_is_named_with_what_was_found_and_expected(
         ({"max_bytes": 250_000}, 'own size; a budget is for "compact" and "bag"'),
         ({"model": "compact", "max_params": 9_000, "core": "lstm"}, 'rungs.0.core: found "lstm"; expected "gru" or'),
         ({"model": "bag", "max_params": 9_000, "core": "conv"}, 'rungs.0.core: found "conv", but "bag" has no core'),
+        ({"hint_weight": 1}, 'rungs.0.hint_weight: found 1, but "user/student" takes no hints; they are for'),
+        ({"model": "bag", "max_params": 9_000, "hint_weight": 1}, 'found 1, but "bag" takes no hints; they'),
         ({"word_dropout": 0.1}, 'rungs.0.word_dropout: found 0.1, but "user/student" does not read whole words'),
         ({"model": "bag", "max_params": 9_000, "word_dropout": 1}, "rungs.0.word_dropout: found 1; expected a number"),
         ({"core": "gru"}, 'rungs.0.core: found "gru", but "user/student" has no core to choose; a core is for'),
@@ -301,6 +316,7 @@ def test_hub_ids_that_end_like_a_family_are_hub_ids() -> None:
         ({"data": {"source": "demo:movie-snipets"}}, 'Did you mean "demo:movie-snippets"?'),
         ({"transfer": {"unlabeled": ["demo:reviews"]}}, "transfer.unlabeled: found"),
         ({"teacher": {"model": "demo:mini-l6"}}, 'Did you mean "demo:minilm-l6"?'),
+        ({"teacher": {"model": ["user/a", "user/a"]}}, 'teacher.model: found "user/a" 2 times; expected it once'),
         ({"teacher": {"model": "compact"}}, 'teacher.model: found "compact", which is a rung'),
         ({"teacher": {"model": "teacher:3"}}, 'teacher.model: found "teacher:3", which is a rung'),
         ({"distill": {"soft_weight": 0}}, "distill.soft_weight: soft_weight and hard_weight are both 0"),
@@ -335,7 +351,7 @@ def test_a_rung_that_overrides_weights_can_learn_from_the_labels_alone() -> None
         ({"data": {"task": "multi-label"}}, 'data.task: found "multi-label"; this version does single-label'),
         ({"data": {"task": "regresion"}}, 'data.task: found "regresion"; this version does single-label'),
         ({"transfer": {"text": ["a", "b"]}}, "transfer.text: several columns make a pair of texts; this"),
-        ({"teacher": {"model": ["user/a", "user/b"]}}, "teacher.model: found 2 models; this version learns"),
+        ({"teacher": {"model": ["user/a", "labels:p"]}}, "teacher.model: ready soft labels (labels:…) are not"),
         ({"teacher": {"model": "labels:p"}}, "teacher.model: ready soft labels (labels:…) are not read by"),
     ],
 )  # fmt: skip
@@ -725,7 +741,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     stated = tomllib.loads(dump(recipe))
     # What has no default in any kind stays out: TOML has no null.
     optional = {"train", "validation", "test", "task", "label_names", "label_separator", "label_map"}
-    optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text"}
+    optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text", "gold_learning_rate"}
     by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate"), ("rungs", "batch_size")}
     for name, table in TABLES.items():
         for key in table.model_fields:
@@ -803,6 +819,8 @@ overrides = optional(
     loss=st.sampled_from(["kl", "mse"]),
     clip=numbers,
     class_weights=st.booleans(),
+    gold_epochs=st.integers(0, 9),
+    gold_learning_rate=numbers,
 )
 training = optional(
     epochs=counts,
@@ -816,7 +834,11 @@ training = optional(
 models = st.one_of(
     st.fixed_dictionaries(
         {"model": st.just("compact"), "max_params": st.integers(5_000, 10**9)},
-        optional={"core": st.sampled_from(["gru", "conv"]), "word_dropout": st.floats(0, 0.9)},
+        optional={
+            "core": st.sampled_from(["gru", "conv"]),
+            "word_dropout": st.floats(0, 0.9),
+            "hint_weight": numbers,
+        },
     ),
     st.fixed_dictionaries(
         {"model": st.sampled_from(["compact", "bag"]), "max_bytes": st.integers(50_000, 10**9)}
@@ -841,7 +863,7 @@ recipes = st.fixed_dictionaries(
             ),
         ).map(lambda parts: parts[0] | parts[1]),
         "teacher": st.fixed_dictionaries(
-            {"model": st.sampled_from(["demo:minilm-l6", "./teacher", "user/b"])},
+            {"model": st.sampled_from(["demo:minilm-l6", "./teacher", "user/b", ["user/b", "./teacher"]])},
             optional={"epochs": counts, "label_map": st.dictionaries(words, words, min_size=1, max_size=3)},
         ),
         "rungs": st.lists(rung_tables, min_size=1, max_size=4),
@@ -973,7 +995,8 @@ def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     examples = (
         "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts|max_rows|max_bytes"
     )
-    examples += "|epochs = 4|learning_rate = 1e-4|batch_size = 128"  # these go by the data or the model
+    # These go by the data or the model.
+    examples += "|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False, "views": 0}

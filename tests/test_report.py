@@ -41,6 +41,25 @@ SPENT = Spent(
 )
 
 
+def with_members() -> dict[str, Any]:
+    """The results of a run with two teachers."""
+    found = a_run()
+    members = [found["cells"][0] | {"id": f"teacher-{n}", "model": f"encoder {n}"} for n in (1, 2)]
+    return found | {"members": members}
+
+
+def test_several_teachers_are_told_one_by_one() -> None:
+    found = with_members()
+    results.validate(found)
+    assert results.parse(found).members[1].model == "encoder 2"
+    for layout in (report.terminal, report.markdown, report.html):
+        assert "mean of 2 models" in layout(found)
+    assert "One of them: encoder 2, 22.7M parameters." in report.card(found)
+    found["summary"]["bundle_cell"] = "teacher-2"
+    assert "What it is: encoder 2" in report.card(found)
+    assert "mean of 2 models" not in report.terminal(a_run())
+
+
 def a_run(
     n: int = 400,
     label_names: tuple[str, ...] = ("negative", "positive"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from safetensors.numpy import load_file
 
 from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.cli import cli
 from stepdown.errors import InputError, ModelError, StoreError
+from stepdown.ladder import cells
 from stepdown.ladder.context import Ended, Happening
+from stepdown.ladder.estimate import estimate
 from stepdown.runtime import LongTexts, Source
 from tests.conftest import corpus, make_teacher
 
@@ -88,6 +92,141 @@ def test_a_second_run_does_nothing_and_a_changed_one_only_what_changed(
     _, worked = run(toy_recipe(), tmp_path / "run", f"transfer.unlabeled={tmp_path / 'more.csv'}")
     assert "teacher" not in worked, "texts without labels are nothing to the teacher"
     assert "rung1-seed0" in worked
+
+
+def test_whoever_looked_at_a_run_before_finds_its_cells_finished(toy_recipe: Recipes, tmp_path: Path) -> None:
+    """As the command does: it asks whether all is finished, estimates, and works with one and the same context."""
+    run(toy_recipe(), tmp_path / "run")
+    context = runs.open_run(recipe.load(toy_recipe(), ["rungs.1.epochs=1"]), tmp_path / "run")
+    assert runs.finished(context) is None
+    ready = [one.finished for one in estimate(context).values()]
+    assert ready == [True, True, False, False, False, False]
+    worked: list[str] = []
+    runs.work_through(context, lambda event: worked.append(event.cell) if isinstance(event, Ended) else None)
+    assert sorted(worked) == [f"rung2-{arm}-seed0" for arm in ("chain", "dense", "direct", "one-hop")]
+
+
+def test_labels_can_have_the_last_word(toy_recipe: Recipes, tmp_path: Path) -> None:
+    path = toy_recipe(arms='["direct", "one-hop"]')
+    run(path, tmp_path / "run")
+    before = dict(store.read_json(tmp_path / "run/cells/rung2-one-hop-seed0/manifest.json"))
+    assert (len(before["epoch_losses"]), before["gold_epoch_losses"]) == (6, [])
+    sets = ["rungs.1.gold_epochs=3"]
+    estimated = [estimate(runs.open_run(recipe.load(path, s), tmp_path / "new")) for s in ([], sets)]
+    assert estimated[1]["rung2-one-hop-seed0"].seconds > estimated[0]["rung2-one-hop-seed0"].seconds
+    again, worked = run(path, tmp_path / "run", *sets)
+    assert worked == ["rung2-one-hop-seed0"], "direct has the labels alone, with or without"
+    after = dict(store.read_json(tmp_path / "run/cells/rung2-one-hop-seed0/manifest.json"))
+    assert after["epoch_losses"] == before["epoch_losses"]
+    assert len(after["gold_epoch_losses"]) == 3
+    assert again["recipe"]["rungs"][1]["gold_learning_rate"] == pytest.approx(4e-4)
+    shown = invoke("report", tmp_path / "run").output
+    assert "direct makes none" in shown
+    card = (tmp_path / "run/bundle/README.md").read_text(encoding="utf-8")
+    assert ("Then it learnt from the labels alone, in 3 passes" in card) == (
+        again["summary"]["bundle_cell"] == "rung2-one-hop-seed0"
+    )
+
+
+def test_two_teachers_teach_by_their_mean(toy_recipe: Recipes, tmp_path: Path) -> None:
+    path = toy_recipe(arms='["direct", "one-hop", "dense"]')
+    other = make_teacher(tmp_path / "other-teacher", hidden_dropout_prob=0.0)
+    both = f'teacher.model=["{tmp_path / "toy-teacher"}", "{other}"]'
+    context = runs.open_run(recipe.load(path, [both]), tmp_path / "run")
+    assert [line.split(" (")[0] for line in runs.check_teacher(context)[::2]] == [
+        str(tmp_path / "toy-teacher"),
+        str(other),
+    ]
+    costs = estimate(context)
+    assert list(costs)[:3] == ["teacher-1", "teacher-2", "teacher"]
+    assert costs["rung1-seed0"].asking > costs["rung2-dense-seed0"].asking
+    results, worked = run(path, tmp_path / "run", both)
+    assert worked[:3] == ["teacher-1", "teacher-2", "teacher"]
+    # Programs that read results find one teacher, first, as ever.
+    told_of = results["cells"]
+    assert [(cell["id"], cell["kind"]) for cell in told_of if cell["position"] == 0] == [
+        ("teacher", "teacher")
+    ]
+    assert told_of[0]["id"] == "teacher"
+    assert [row["position"] for row in results["rungs"]] == [0, 1, 2, 2, 2]
+    known = {cell["id"] for cell in told_of}
+    assert all(set(cell["teachers"]) <= known for cell in told_of)
+    one, two = results["members"]
+    assert (one["id"], two["id"]) == ("teacher-1", "teacher-2")
+    assert told_of[0]["params"] == one["params"] + two["params"]
+    assert results["rungs"][-1]["times_smaller"] == pytest.approx(
+        told_of[0]["params"] / told_of[-1]["params"]
+    )
+    # The last rung learns by squared error: the mean of the margins, by hand.
+    said = {
+        name: store.load_array(tmp_path / f"run/cells/{name}/report.npy")
+        for name in ("teacher-1", "teacher-2", "teacher")
+    }
+    margins = {name: array[:, 1] - array[:, 0] for name, array in said.items() if array is not None}
+    assert not np.allclose(margins["teacher-1"], margins["teacher-2"], atol=1e-2)
+    mean = (margins["teacher-1"] + margins["teacher-2"]) / 2
+    assert np.allclose(margins["teacher"], mean, atol=1e-5)
+    labels = context.dataset.report.labels
+    assert told_of[0]["metrics"]["accuracy"]["value"] == pytest.approx(np.mean((mean > 0) == labels))
+    manifest = store.read_json(tmp_path / "run/cells/rung2-one-hop-seed0/manifest.json")
+    assert len(manifest["targets"]) == 2
+    about = store.read_json(tmp_path / "run/bundle/bundle.json")
+    assert [source["name"] for source in about["sources"] if source["role"] == "teacher"] == [
+        "toy-teacher",
+        "other-teacher",
+    ]
+    assert "The teacher is the mean of 2 models" in invoke("report", tmp_path / "run").output
+    with pytest.raises(
+        InputError, match=r"mean of several models, which no bundle holds.*teacher-1, teacher-2"
+    ):
+        packing.export_cell(tmp_path / "run", "teacher", tmp_path / "none.stepdown")
+    packing.export_cell(tmp_path / "run", "teacher-2", tmp_path / "member.stepdown")
+    # Nothing is done twice, and each is a cell of its own.
+    assert run(path, tmp_path / "run", both)[1] == []
+    third = make_teacher(tmp_path / "third-teacher", hidden_dropout_prob=0.3)
+    _, worked = run(path, tmp_path / "run", both.replace(str(other), str(third)), "compare.arms=direct")
+    assert worked == ["teacher-2", "teacher", "rung2-direct-seed0"]
+
+
+def test_each_of_several_teachers_is_matched_with_the_labels_by_itself(
+    toy_recipe: Recipes, tmp_path: Path
+) -> None:
+    path = toy_recipe(arms='["one-hop"]')
+    context = runs.open_run(recipe.load(path, ["compare.arms=direct"]), tmp_path / "run")
+    cells.work(context, context.plan.cells[0])
+    trained = tmp_path / "run" / "cells" / "teacher"
+    renamed = shutil.copytree(trained, tmp_path / "renamed")
+    config = json.loads((renamed / "config.json").read_text(encoding="utf-8"))
+    config |= {"id2label": {"0": "bad", "1": "good"}, "label2id": {"bad": 0, "good": 1}}
+    (renamed / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    both = f'teacher.model=["{trained}", "{renamed}"]'
+    with pytest.raises(ModelError, match=r"renamed: The teacher's labels \(bad, good\) are not the data's"):
+        runs.check_teacher(runs.open_run(recipe.load(path, [both]), tmp_path / "both"))
+    matched = [both, 'teacher.label_map={bad="negative", good="positive"}']
+    lines = runs.check_teacher(runs.open_run(recipe.load(path, matched), tmp_path / "both"))
+    assert sum("is right on" in line for line in lines) == 2
+
+
+def test_hints_are_of_the_teacher_and_leave_no_trace_in_what_is_kept(
+    toy_recipe: Recipes, tmp_path: Path
+) -> None:
+    path = toy_recipe()
+    before, _ = run(path, tmp_path / "run")
+    after, worked = run(path, tmp_path / "run", "rungs.1.hint_weight=1.0")
+    # The others have no teacher at the top.
+    assert worked == ["rung2-one-hop-seed0", "rung2-dense-seed0"]
+    for name in worked:
+        cell = tmp_path / "run" / "cells" / name
+        other = tmp_path / "run" / "cells" / "rung2-chain-seed0"
+        assert set(load_file(cell / "model.safetensors")) == set(load_file(other / "model.safetensors"))
+        old, new = (store_of[name] for store_of in (_by_id(before), _by_id(after)))
+        assert (new["params"], new["bytes"]) == (old["params"], old["bytes"])
+        assert new["metrics"]["nll"] != old["metrics"]["nll"]
+    assert run(path, tmp_path / "run", "rungs.1.hint_weight=1.0")[1] == []
+
+
+def _by_id(results: dict) -> dict[str, dict]:
+    return {cell["id"]: cell for cell in results["cells"]}
 
 
 def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:

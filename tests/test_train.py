@@ -1,5 +1,7 @@
 import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -136,6 +138,106 @@ def test_several_teachers_count_by_their_mean() -> None:
     again = fresh()
     losses = run(model, examples(model, targets=one), soft, SCHEDULE)
     assert np.allclose(losses, run(again, examples(again, targets=twice), soft, SCHEDULE), rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse"])
+def test_learning_from_two_teachers_is_learning_from_their_mean(loss: Literal["kl", "mse"]) -> None:
+    """Every update is the same, and by hand: the mean of the margins, or the logarithm of the mean probabilities."""
+    draw = np.random.default_rng(0)
+    two = draw.normal(size=(2, 200, 2)).astype(np.float32)
+    if loss == "mse":
+        margin = (two[:, :, 1] - two[:, :, 0]).mean(0)
+        mean = np.stack([-margin / 2, margin / 2], 1)
+    else:
+        share = np.exp(two) / np.exp(two).sum(-1, keepdims=True)
+        mean = np.log(share.mean(0))
+    soft = train.Objective(1.0, 0.0, loss)
+    one, other, lopsided = fresh(), fresh(), fresh()
+    run(one, examples(one, targets=two), soft, SCHEDULE)
+    run(other, examples(other, targets=mean[None]), soft, SCHEDULE)
+    for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-3)
+    run(lopsided, examples(lopsided, targets=two), replace(soft, teacher_weights=(1.0, 0.0)), SCHEDULE)
+    first = fresh()
+    run(first, examples(first, targets=two[:1]), soft, SCHEDULE)
+    for a, b in zip(lopsided.network.parameters(), first.network.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-3)
+    assert not torch.allclose(one.network.output.weight, first.network.output.weight, atol=2e-2)
+
+
+def test_hints_are_learnt_beside_and_leave_nothing_behind() -> None:
+    """Hints tell of a word's presence, which no label does; the features of the student come to tell of it too."""
+    texts, _ = corpus(200)
+    hints = np.array([[2.0 * (f"word{word}" in text.split()) - 1 for word in range(3)] for text in texts])
+    plain, guided = fresh(), fresh()
+    given = replace(examples(plain), hints=hints.astype(np.float16))
+    schedule = train.Schedule(8, 16, 5e-3, seed=3)
+    alone = run(plain, examples(plain), HARD, schedule)
+    ignored = fresh()
+    assert run(ignored, given, HARD, schedule) == alone, "hints without a weight change nothing"
+    hinted = replace(HARD, hint_weight=1.0, hint_size=3)
+    losses = run(guided, given, hinted, schedule)
+    assert np.mean(losses[:5]) > np.mean(alone[:5]) + 0.5
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert list(guided.network.state_dict()) == list(plain.network.state_dict())
+    assert guided.parameters == plain.parameters
+    assert not guided.network.output._forward_pre_hooks
+    left = [_unexplained(model, given) for model in (plain, guided)]
+    assert left[1] < 0.6 * left[0]
+
+
+def _unexplained(model: TextModel, given: train.Examples) -> float:
+    """Share of the hints that a linear map of the student's features cannot explain, by ridge regression."""
+    seen: list[torch.Tensor] = []
+    hook = model.network.output.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    ids, lengths = given.tokens.pad(np.arange(len(given.tokens)), 0)
+    with torch.inference_mode():
+        model.network(torch.from_numpy(ids), torch.from_numpy(lengths))
+    hook.remove()
+    features = seen[0].double().numpy()
+    features = np.hstack([features - features.mean(0), np.ones((len(features), 1))])
+    assert given.hints is not None
+    hints = given.hints.astype(np.float64)
+    weights = np.linalg.solve(features.T @ features + 0.1 * np.eye(features.shape[1]), features.T @ hints)
+    return float(((hints - features @ weights) ** 2).mean() / hints.var())
+
+
+def test_a_last_phase_on_labels_moves_towards_them() -> None:
+    """The teacher says the opposite of the labels: what comes last prevails, from where the first phase ended."""
+    model = fresh()
+    labels = corpus(200)[1]
+    wrong = np.where(labels == 1, -3.0, 3.0).astype(np.float32)
+    taught = examples(model, targets=np.stack([-wrong / 2, wrong / 2], 1)[None])
+    soft = train.Objective(1.0, 0.0, "mse")
+    first = train.Phase(taught, soft, train.Schedule(6, 16, 5e-3, ema=0.9))
+    last = train.Phase(examples(model), HARD, train.Schedule(8, 20, 5e-3, ema=0.9))
+    accuracies = []
+    events = []
+    for event in train.fit_in_phases(model, [first, last], accelerator=Accelerator(cpu=True)):
+        events.append(event)
+        if isinstance(event, train.Epoch):
+            accuracies.append(float((logits(model, taught.tokens).argmax(1) == labels).mean()))
+    assert accuracies[5] < 0.1
+    assert accuracies[-1] > 0.9
+    steps = [event for event in events if isinstance(event, train.Step)]
+    assert [step.done for step in steps] == list(range(1, 6 * 13 + 8 * 10 + 1))
+    assert {step.total for step in steps} == {len(steps)}
+    assert [(e.done, e.total) for e in events if isinstance(e, train.Epoch)] == [
+        (n, 14) for n in range(1, 15)
+    ]
+    # The average begins anew: no weight of the first phase's training is left in it, only its result as the start.
+    alone = fresh()
+    run(alone, taught, soft, first.schedule)
+    run(alone, last.parts, HARD, last.schedule)  # type: ignore[arg-type]
+    for a, b in zip(model.network.parameters(), alone.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_one_phase_is_one_training() -> None:
+    one, other = fresh(), fresh()
+    phase = train.Phase(examples(one), HARD, SCHEDULE)
+    events = list(train.fit_in_phases(one, [phase], accelerator=Accelerator(cpu=True)))
+    assert events == list(train.fit(other, phase.parts, HARD, SCHEDULE, accelerator=Accelerator(cpu=True)))
 
 
 def test_what_starts_at_random_learns_faster(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def distill(
     texts: Sequence[str],
     labels: Sequence[str | int | None],
     *,
-    teacher: str | Path = "demo:minilm-l6",
+    teacher: str | Path | Sequence[str | Path] = "demo:minilm-l6",
     student: int | str = 250_000,
     unlabeled: Sequence[str] = (),
     out: str | Path = "runs/distilled",
@@ -72,7 +72,8 @@ def distill(
     Args:
         texts: n texts.
         labels: n labels, as they are to be predicted; None for a text that has none.
-        teacher: hub id, folder or built-in; fine-tuned first when it has no head for the labels.
+        teacher: hub id, folder or built-in; fine-tuned first when it has no head for the labels. A list of them makes
+            their mean the teacher.
         student: most parameters of a compact student, or a hub id, a folder or `teacher:N`.
         unlabeled: more texts of the same kind for the teacher to label.
         out: the run's folder; the data is kept there too.
@@ -96,11 +97,12 @@ def distill(
     content = "".join(lines)
     # Named by its content, so that a second call never changes what a run is reading.
     data = Path(out) / "data" / f"{store.digest(content)[:16]}.jsonl"
+    tops = [teacher] if isinstance(teacher, str | Path) else teacher
     rung = {"model": "compact", "max_params": student} if isinstance(student, int) else {"model": student}
     described = {
         "name": recipes.run_name(Path(out).resolve().name),
         "data": {"source": str(data.resolve()), "text": "text", "label": "label"},
-        "teacher": {"model": str(teacher)},
+        "teacher": {"model": [str(one) for one in tops]},
         "rungs": [rung],
         "compare": {"arms": ["one-hop"], "seeds": seeds},
     }

@@ -6,6 +6,9 @@ teacher. A student that says exactly what its teacher says scores 0 in `kl` and 
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -47,6 +50,34 @@ def mse(student: Tensor, teacher: Tensor, clip: float = 6.0) -> Tensor:
         Shape [batch].
     """
     return (margins(student) - margins(teacher).clamp(-clip, clip)).square().mean(-1)
+
+
+def mean_teacher(teachers: Tensor, loss: Literal["kl", "mse"]) -> Tensor:
+    """Several teachers as one: a student's loss to it is its mean loss to each of them, up to a constant.
+
+    Hinton, Vinyals and Dean (2015), section 3, distil an ensemble by the mean of its members' probabilities. That is
+    what the mean of `kl` (at T = 1) leads to; the mean of `mse` (without clipping) leads to the mean of the margins.
+
+    Args:
+        teachers: logits, shape [teachers, n, classes].
+
+    Returns:
+        Logits, shape [n, classes]: logarithms of the mean probabilities, or means of the centred logits.
+    """
+    if loss == "kl":
+        return F.log_softmax(teachers, dim=-1).logsumexp(0) - math.log(len(teachers))
+    return (teachers - teachers.mean(-1, keepdim=True)).mean(0)
+
+
+def hint(guess: Tensor, hint: Tensor) -> Tensor:
+    """Mean squared error between a student's guess and the teacher's hint, both of shape [batch, components].
+
+    Romero et al. (2015), "FitNets", equation 3, with the mean over components in the place of half the sum.
+
+    Returns:
+        Shape [batch].
+    """
+    return (guess - hint).square().mean(-1)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:

@@ -13,6 +13,7 @@ from stepdown import assets, export, recipe, report, store
 from stepdown.errors import InputError, ModelError
 from stepdown.ladder import cells
 from stepdown.ladder.context import Context
+from stepdown.ladder.plan import TEACHER
 from stepdown.recipe import Recipe
 from stepdown.recipe.faults import did_you_mean
 from stepdown.runtime import LongTexts, Source
@@ -96,10 +97,16 @@ def export_cell(
     if not path.is_file():
         raise InputError(f"{path} is not there: the run is not finished. Finish it with: stepdown run RECIPE")
     found = store.read_json(path)
-    known = [one["id"] for one in found["cells"]]
+    members = [one["id"] for one in found.get("members", ())]
+    known = [one["id"] for one in found["cells"]] + members
     name = cell or found["summary"]["bundle_cell"]
     if name not in known:
         raise InputError(f"The run in {run} has no cell {name!r}. It has: {', '.join(known)}.")
+    if members and name == TEACHER:
+        raise InputError(
+            f"{name} is the mean of several models, which no bundle holds. Pack one of them with --cell: "
+            f"{', '.join(members)}."
+        )
     spec = recipe.load(str(run / "recipe.toml"))
     target = target or Path(f"{name}.stepdown")
     wishes = wishes or Wishes()

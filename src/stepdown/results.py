@@ -3,6 +3,7 @@
     Results
     ├── recipe, environment, data      what went in
     ├── cells                          every trained model, one by one
+    ├── members                        of several teachers, each by itself
     ├── rungs                          the table: one row per model and arm, over its seeds
     ├── comparisons                    verdicts, from paired comparisons
     └── summary                        the student against the teacher, and what it cost
@@ -221,6 +222,7 @@ class Results:
         recipe: resolved; it alone reproduces the run.
         coincide: arm → the arm whose cells stand for it, because both would train the same model in the same
         way.
+        members: of several teachers, each by itself, in the recipe's order; `cells[0]` is their mean. Empty for one.
         bundle: its path, as a command would take it; None where none was made.
     """
 
@@ -234,6 +236,7 @@ class Results:
     summary: Summary
     coincide: dict[Arm, Arm]
     bundle: str | None = None
+    members: tuple[Cell, ...] = ()
 
 
 def to_dict(results: Results) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from stepdown import assets, data, packing, recipe, report, store, train, transfer
-from stepdown.ladder import cells, outcome
+from stepdown.ladder import cells, outcome, teachers
 from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
 from stepdown.ladder.plan import plan
 from stepdown.recipe import Recipe
@@ -48,7 +48,7 @@ def open_run(
     with accelerator.main_process_first():
         names = [*chosen.teacher.model, *packing.rung_models(chosen)]
         models = {name: assets.model(name, progress=partial(fetching, name)) for name in names}
-    layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds)
+    layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds, len(chosen.teacher.model))
     return Context(
         chosen,
         layout,
@@ -82,18 +82,21 @@ _NO_CUT = 1_000_000
 
 
 def check_teacher(context: Context) -> list[str]:
-    """Whether the teacher knows the task already, and how long it finds the texts, in plain lines.
+    """Whether each teacher knows the task already, and how long it finds the texts, in plain lines.
 
     Raises:
         ModelError: it has a head, but for other labels, or one that is no better than chance.
     """
-    name = context.recipe.teacher.model[0]
+    return [line for name in context.recipe.teacher.model for line in _check_teacher(context, name)]
+
+
+def _check_teacher(context: Context, name: str) -> list[str]:
     found = huggingface.load(context.models[name], max_length=context.recipe.data.max_length)
     lines = [_lengths(context, found.model)]
     if not found.has_head:
         says = "has no head for this task and will be fine-tuned first"
         return [f"{name} ({found.model.description}) {says}", *lines]
-    said = cells.aligned_teacher(context, found.model)[1]
+    said = teachers.aligned(context, found.model, name)[1]
     accuracy = float((said.argmax(1) == context.dataset.selection.labels).mean())
     says = f"is right on {accuracy:.1%} of {len(said):,} selection texts"
     return [f"{name} ({found.model.description}) {says}", *lines]
@@ -204,5 +207,5 @@ def _forget(context: Context, finished: str) -> None:
     """Drop models that no later cell learns from: a large rung of each seed would fill the memory."""
     order = [cell.id for cell in context.plan.cells]
     needed = {name for cell in context.plan.cells[order.index(finished) + 1 :] for name in cell.teachers}
-    for name in set(context.trained) - needed - {"teacher"}:
+    for name in set(context.trained) - needed - set(context.plan.top):
         del context.trained[name]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
 
 from stepdown import store
+from stepdown.students.hints import logits_and_states
 from stepdown.students.model import TextModel, logits
 
 
@@ -52,8 +54,7 @@ class Labeller:
         Raises:
             StoreError: the cache cannot be written.
         """
-        key = self.key(chunk_digest)
-        path = store.cache_dir() / "targets" / key[:2] / f"{key}.npy"
+        path = self._path("targets", chunk_digest)
         shape = (len(texts), len(self.teacher.label_names))
         values = store.load_array(path)
         if values is None or values.shape != shape:
@@ -66,6 +67,35 @@ class Labeller:
                     store.save_array(path, values)
         return values
 
+    def states(self, texts: Sequence[str], chunk_digest: str) -> np.ndarray:
+        """Mean states of its middle layer over each of a chunk of texts, float16 [n, hidden], cached as its logits are.
+
+        Where they are not in the cache, its logits are computed in the same pass and kept too. They take 2 bytes times
+        the teacher's width for each text.
+
+        Raises:
+            StoreError: the cache cannot be written.
+        """
+        path = self._path("states", chunk_digest)
+        values = store.load_array(path)
+        if values is None or len(values) != len(texts):
+            with store.lock(
+                path.with_suffix(".lock"), "another process is computing these states", wait=True
+            ):
+                values = store.load_array(path)
+                if values is None or len(values) != len(texts):
+                    tokens = self.teacher.encode(texts)
+                    said, values = logits_and_states(self.teacher, tokens, precision=self.precision)
+                    store.save_array(path, values)
+                    targets = self._path("targets", chunk_digest)
+                    if store.load_array(targets) is None:
+                        store.save_array(targets, said)
+        return values
+
+    def _path(self, kind: str, chunk_digest: str) -> Path:
+        key = self.key(chunk_digest)
+        return store.cache_dir() / kind / key[:2] / f"{key}.npy"
+
 
 def label(
     labeller: Labeller,
@@ -75,6 +105,7 @@ def label(
     progress: Callable[[int], None] | None = None,
     rank: int = 0,
     ranks: int = 1,
+    states: bool = False,
 ) -> str:
     """Have a teacher label chunks of texts, so that `Labeller.ask` finds all of them in the cache.
 
@@ -86,6 +117,7 @@ def label(
         rank: of this process among `ranks` that ask for the same texts: each begins with chunks of its own, and
             finds those of the others in the cache.
         ranks: processes of the run.
+        states: have its states of them too, in the same pass.
 
     Returns:
         Digest of all chunks' keys, for a manifest.
@@ -95,6 +127,8 @@ def label(
     """
     for index in sorted(range(len(digests)), key=lambda index: (index % ranks != rank, index)):
         texts = chunk(index)
+        if states:
+            labeller.states(texts, digests[index])
         labeller.ask(texts, digests[index])
         if progress is not None:
             progress(len(texts))

@@ -5,8 +5,8 @@ It yields events; whoever calls it saves, logs, draws, or stops. A direct baseli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from stepdown import losses
+from stepdown.students.hints import Hinted
 from stepdown.students.model import TextModel, autocast
 from stepdown.tokens import Tokens
 from stepdown.tokens.words import Words
@@ -27,6 +28,10 @@ class Objective:
     Attributes:
         loss: the soft loss: `kl` at `temperature`, or `mse` of margins clipped to ±`clip`.
         class_weights: weights of the hard loss by class, or None.
+        hint_weight: of the squared error between a teacher's hints (`students.hints`) and what a linear head, which is
+            dropped afterwards, makes of the features below the network's `output`; 0 for none.
+        hint_size: components of a hint.
+        teacher_weights: share of each teacher in the soft loss, summing to 1; None for equal shares.
     """
 
     soft_weight: float
@@ -35,6 +40,9 @@ class Objective:
     temperature: float = 1.0
     clip: float = 6.0
     class_weights: tuple[float, ...] | None = None
+    teacher_weights: tuple[float, ...] | None = None
+    hint_weight: float = 0.0
+    hint_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,13 @@ class Examples:
         tokens: n texts.
         labels: int64 [n], −1 where there is none.
         targets: float32 [teachers, n, classes], logits of each teacher; zero teachers for hard labels only.
+        hints: float16 [n, components] of one teacher, or None.
     """
 
     tokens: Tokens
     labels: np.ndarray
     targets: np.ndarray
+    hints: np.ndarray | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -104,6 +114,15 @@ class Parts(Protocol):
 
     def part(self, index: int) -> Examples:
         """The examples of one part."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One of several trainings in a row: on what, towards what, how."""
+
+    parts: Parts
+    objective: Objective
+    schedule: Schedule
 
 
 @dataclass(frozen=True)
@@ -152,14 +171,16 @@ def fit(
     network = model.network
     device = accelerator.device
     network.to(device).train()
+    hinted = Hinted(network, objective.hint_size, schedule.seed).to(device) if objective.hint_weight else None
+    trained = network if hinted is None else hinted
     # Only what is wrapped is trained through: with one process `prepare` gives the network itself back.
-    wrapped = accelerator.prepare_model(network) if accelerator.num_processes > 1 else network
+    wrapped = accelerator.prepare_model(trained) if accelerator.num_processes > 1 else trained
     optimizer = torch.optim.AdamW(
-        _groups(model, schedule),
+        _groups(model, schedule, hinted.head if hinted else None),
         lr=schedule.learning_rate,
         fused=device.type in ("cpu", "cuda"),
     )
-    per_epoch = sum(-(-size // schedule.batch_size) for size in parts.sizes)
+    per_epoch = _updates(parts, schedule)
     total = per_epoch * schedule.epochs
     average = _Average(network, schedule.ema) if schedule.ema is not None else None
     weights = None
@@ -186,11 +207,14 @@ def fit(
                     with autocast(device, precision):
                         ids, lengths = _read(model, examples.tokens, mine, schedule.word_dropout)
                         said = wrapped(ids.to(device), lengths.to(device))
+                    said, guess = said if hinted is not None else (said, None)
                     per_example = _loss(said.float(), examples, mine, objective, weights)
+                    if guess is not None:
+                        per_example = per_example + _hint_loss(guess, examples, mine, objective)
                     part_loss = per_example.sum() * share
                     part_loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
                     loss += float(part_loss.detach())
-                torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.clip_norm)
+                torch.nn.utils.clip_grad_norm_(trained.parameters(), schedule.clip_norm)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 done += 1
@@ -212,6 +236,41 @@ def fit(
         accelerator.free_memory()  # it would keep every model that it ever prepared
 
 
+def fit_in_phases(
+    model: TextModel,
+    phases: Sequence[Phase],
+    *,
+    accelerator: Accelerator,
+    precision: torch.dtype = torch.float32,
+) -> Iterator[Event]:
+    """Train a model in place through phases, yielding events that count through all of them.
+
+    A phase begins with the weights that the one before would have shipped (the averaged ones with `ema`), with a fresh
+    optimizer and its own warm-up; its average of weights begins there too. What started at random is trained by then,
+    and learns no faster than the rest.
+    """
+    epochs = sum(phase.schedule.epochs for phase in phases)
+    updates = sum(phase.schedule.epochs * _updates(phase.parts, phase.schedule) for phase in phases)
+    epochs_before = updates_before = 0
+    for phase in phases:
+        events = fit(
+            model, phase.parts, phase.objective, phase.schedule, accelerator=accelerator, precision=precision
+        )
+        for event in events:
+            if isinstance(event, Step):
+                yield replace(event, done=updates_before + event.done, total=updates)
+            else:
+                yield replace(event, done=epochs_before + event.done, total=epochs)
+        epochs_before += phase.schedule.epochs
+        updates_before += phase.schedule.epochs * _updates(phase.parts, phase.schedule)
+        model = replace(model, fresh=frozenset())
+
+
+def _updates(parts: Parts, schedule: Schedule) -> int:
+    """Updates of one pass."""
+    return sum(-(-size // schedule.batch_size) for size in parts.sizes)
+
+
 def _read(model: TextModel, tokens: Tokens, rows: np.ndarray, word_dropout: float) -> tuple[Tensor, Tensor]:
     """Ids of some texts, int64 [batch, length], and their lengths, int64 [batch]."""
     ids, lengths = map(torch.from_numpy, tokens.pad(rows, model.tokenizer.pad_id))
@@ -225,21 +284,30 @@ def _read(model: TextModel, tokens: Tokens, rows: np.ndarray, word_dropout: floa
 def _loss(
     said: Tensor, examples: Examples, rows: np.ndarray, objective: Objective, weights: Tensor | None
 ) -> Tensor:
-    """Loss of each example, shape [batch]; several teachers count by their mean."""
+    """Loss of each example, shape [batch]; several teachers count by their weighted mean."""
     loss = said.new_zeros(len(rows))
     if objective.hard_weight:
         labels = torch.from_numpy(examples.labels[rows]).to(said.device)
         loss = loss + objective.hard_weight * losses.cross_entropy(said, labels, weights)
     if objective.soft_weight:
-        for targets in examples.targets:
+        count = len(examples.targets)
+        shares = objective.teacher_weights or (1 / count,) * count
+        for share, targets in zip(shares, examples.targets, strict=True):
             teacher = torch.from_numpy(targets[rows]).to(said.device)
             soft = (
                 losses.kl(said, teacher, objective.temperature)
                 if objective.loss == "kl"
                 else losses.mse(said, teacher, objective.clip)
             )
-            loss = loss + objective.soft_weight / len(examples.targets) * soft
+            loss = loss + objective.soft_weight * share * soft
     return loss
+
+
+def _hint_loss(guess: Tensor, examples: Examples, rows: np.ndarray, objective: Objective) -> Tensor:
+    """What missing its hint costs each example, shape [batch]."""
+    assert examples.hints is not None, "hints are weighed but not there"
+    hints = torch.from_numpy(examples.hints[rows]).to(guess.device).float()
+    return objective.hint_weight * losses.hint(guess.float(), hints)
 
 
 def _epoch_batches(
@@ -271,10 +339,14 @@ def _rate(done: int, total: int, warmup: float) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (done - rising) / max(1, total - rising))))
 
 
-def _groups(model: TextModel, schedule: Schedule) -> list[dict[str, Any]]:
-    """Parameters by what they need: weight decay for matrices alone, a higher peak for what starts at random."""
+def _groups(model: TextModel, schedule: Schedule, head: nn.Module | None = None) -> list[dict[str, Any]]:
+    """Parameters by what they need: weight decay for matrices alone, a higher peak for what starts at random.
+
+    Those of the head for hints come last.
+    """
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in model.network.named_parameters():
+    beside = head.named_parameters(prefix="hints") if head else ()
+    for name, parameter in (*model.network.named_parameters(), *beside):
         if parameter.requires_grad:
             groups.setdefault((parameter.ndim > 1, name in model.fresh), []).append(parameter)
     return [

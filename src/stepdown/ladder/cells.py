@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from stepdown import __version__, evaluate, store, teacher, train
-from stepdown.errors import ModelError
+from stepdown import __version__, evaluate, store, train
+from stepdown.ladder import teachers
 from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
 from stepdown.ladder.feed import Feed
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe import RungSettings
-from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs, fine_tuning_rate, loss_for
+from stepdown.recipe.settings import FAMILIES, batch_size_for, loss_for
 from stepdown.students import building, huggingface, saved
 from stepdown.students.budgets import Wanted
 from stepdown.students.model import TextModel, logits
@@ -43,31 +45,32 @@ def work(context: Context, cell: Cell) -> None:
     # Before the work: should a model's files change meanwhile, this cell is of the old ones.
     made_from = key(context, cell)
     started, processor = time.perf_counter(), time.process_time()
-    if cell.position == 0:
-        model, facts = _teacher(context, cell)
+    model: TextModel | None = None
+    facts: dict[str, Any] = {}
+    if cell.is_mean:
+        context.tell(Begun(cell.id, _mean_of(cell), finished_before=False))
+    elif cell.position == 0:
+        model, facts = teachers.take(context, cell, _seed(context, cell))
     else:
         model, facts = _rung(context, cell)
     folder = context.folder(cell)
     if context.accelerator.is_main_process:
         with store.write_folder(folder) as unfinished:
-            saved.save(model, unfinished)
-            size = saved.size(unfinished)
-            measured = _measure(context, cell, model, unfinished)
-            spent = time.perf_counter() - started
+            kept = (
+                _mean(context, cell, unfinished) if model is None else _keep(context, cell, model, unfinished)
+            )
             manifest = {
                 "key": made_from,
-                "model": model.description,
-                "parameters": model.parameters,
-                "bytes": size,
-                "seconds": spent,
+                "seconds": time.perf_counter() - started,
                 "processor_seconds": time.process_time() - processor,
-                **measured,
+                **kept,
                 **facts,
             }
             store.finish(unfinished, manifest)
     context.accelerator.wait_for_everyone()
     written = context.manifests[cell.id] = store.read_json(folder / store.MANIFEST)
-    context.trained[cell.id] = model
+    if model is not None:
+        context.trained[cell.id] = model
     context.tell(Ended(cell.id, written["seconds"], written["metrics"]["accuracy"]["value"]))
 
 
@@ -93,28 +96,41 @@ def model_of(context: Context, cell_id: str) -> TextModel:
 
 
 def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
-    """What a finished cell's model says of the `report` or `selection` split: logits, float32 [n, classes]."""
+    """What a finished cell's model says of the `report` or `selection` split: logits, float32 [n, classes].
+
+    Of the mean of several teachers, what `losses.mean_teacher` makes of theirs.
+    """
     folder = context.out / "cells" / cell_id
     said = store.load_array(folder / f"{split}.npy")
     if said is None:
-        model = model_of(context, cell_id)
-        texts = getattr(context.dataset, split).texts
-        said = logits(model, model.encode(texts), precision=context.precision_of(model))
+        cell = context.plan.cell(cell_id)
+        if cell.is_mean:
+            return teachers.mean(context, [outputs(context, name, split) for name in cell.teachers])
+        said = _ask(context, model_of(context, cell_id), split)
     return said
+
+
+def _ask(context: Context, model: TextModel, split: str) -> np.ndarray:
+    texts = getattr(context.dataset, split).texts
+    return logits(model, model.encode(texts), precision=context.precision_of(model))
 
 
 def key(context: Context, cell: Cell) -> str:
     """Digest of everything that a cell is made from; its teachers must be finished."""
     recipe = context.recipe
-    if cell.position == 0:
-        about: tuple[str, ...] = repr(recipe.teacher), folder_digest(context.models[recipe.teacher.model[0]])
+    if cell.is_mean:
+        about: tuple[str, ...] = (teachers.loss_of_mean(context),)
+    elif cell.position == 0:
+        name = teachers.name_of(context, cell)
+        alone = recipe.teacher.model_copy(update={"model": (name,)})  # whatever other teachers there are
+        about = repr(alone), folder_digest(context.models[name])
     else:
-        settings = recipe.resolved_rung(cell.position - 1)
+        settings = _settings(context, cell)
         source = folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
         about = repr(settings), source, context.transfer.key
-    above = [
-        context.manifests[name]["key"] for name in (TEACHER, *cell.teachers) if name in context.manifests
-    ]
+    # Every rung is measured against the teacher, whoever it learns from.
+    names = (TEACHER, *cell.teachers) if cell.position else cell.teachers
+    above = [context.manifests[name]["key"] for name in names]
     return store.digest(
         __version__,
         torch.__version__,
@@ -138,82 +154,46 @@ def _seed(context: Context, cell: Cell) -> int:
     return context.recipe.seed * 1000 + cell.seed
 
 
-def _teacher(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
-    spec, dataset = context.recipe.teacher, context.dataset
-    folder = context.models[spec.model[0]]
-    length, seed = context.recipe.data.max_length, _seed(context, cell)
-    found = huggingface.load_teacher(folder, dataset.task.label_names, max_length=length, seed=seed)
-    model, held_out = found.model, dataset.selection
-    context.tell(Begun(cell.id, model.description, finished_before=False))
-    if found.has_head:
-        model, _ = aligned_teacher(context, model)
-        facts: dict[str, Any] = {"fine_tuned": False}
-    else:
-        epochs = spec.epochs or fine_tuning_epochs(len(dataset.train.texts), spec.batch_size)
-        rate = spec.learning_rate or fine_tuning_rate(model.parameters)
-        schedule = train.Schedule(epochs, spec.batch_size, rate, seed=seed)
-        outcome = teacher.fine_tune(
-            model,
-            dataset.train.texts,
-            dataset.train.labels,
-            (held_out.texts, held_out.labels),
-            schedule,
-            accelerator=context.accelerator,
-            precision=context.precision,
-            on_event=lambda event: context.tell(Trained(cell.id, event)),
-        )
-        facts = {"fine_tuned": True, "epoch": outcome.epoch, "epoch_accuracies": list(outcome.accuracies)}
-        said = logits(model, model.encode(held_out.texts), precision=context.precision)
-        _require_knowledge(said, held_out.labels)
-    return model, {**facts, "notes": list(found.notes)}
-
-
-def aligned_teacher(context: Context, found: TextModel) -> tuple[TextModel, np.ndarray]:
-    """A fine-tuned teacher with its outputs in the order of the data's labels, and its logits of selection texts.
-
-    Raises:
-        ModelError: its labels cannot be matched, or it does not know the task.
-    """
-    names, held_out = context.dataset.task.label_names, context.dataset.selection
-    found.network.to(context.accelerator.device)
-    said = logits(found, found.encode(held_out.texts), precision=context.precision)
-    label_map = context.recipe.teacher.label_map
-    order = teacher.align(found.label_names, names, label_map, said, held_out.labels)
-    said = said[:, order]
-    _require_knowledge(said, held_out.labels)
-    return teacher.reorder(found, order, names), said
-
-
-def _require_knowledge(said: np.ndarray, labels: np.ndarray) -> None:
-    found = evaluate.chance_test(said, labels)
-    if found.near:
-        raise ModelError(
-            f"The teacher does not know this task: it is right on {found.accuracy:.1%} of {len(labels)} selection "
-            f"texts, where always naming the commonest label gives {found.majority:.1%}, and its answers go with the "
-            f"labels hardly more than if they were dealt at random (kappa {found.kappa:.2f}). Check the label column "
-            "and the label order, take a teacher for this task, or fine-tune it longer (teacher.epochs, "
-            "teacher.learning_rate)."
-        )
-
-
 def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
-    settings = context.recipe.resolved_rung(cell.position - 1)
+    settings = _settings(context, cell)
     model, built = _build(context, cell, settings)
     context.tell(Begun(cell.id, model.description, finished_before=False))
-    parts, digests = _learned(context, cell, model)
-    classes = len(model.label_names)
+    parts, digests = _learned(context, cell, model, hints=settings.hint_weight > 0)
+    phases = [_distillation(context, cell, settings, parts)]
+    if settings.gold_epochs:
+        phases.append(_last_passes(settings, phases[0], _labelled(context, model)))
+    losses = []
+    for event in train.fit_in_phases(
+        model, phases, accelerator=context.accelerator, precision=context.precision_of(model)
+    ):
+        context.tell(Trained(cell.id, event))
+        if isinstance(event, train.Epoch):
+            losses.append(event.loss)
+    return model, {
+        "epoch_losses": losses[: settings.epochs],
+        "gold_epoch_losses": losses[settings.epochs :],
+        "targets": digests,
+        **built,
+    }
+
+
+def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: train.Parts) -> train.Phase:
+    """The training of a rung by its teachers, or by the labels if it has none."""
     soft, hard = (settings.soft_weight, settings.hard_weight) if cell.teachers else (0.0, 1.0)
     objective = train.Objective(
         soft,
         hard,
-        settings.loss or loss_for(classes),
+        settings.loss or loss_for(len(context.dataset.task.label_names)),
         settings.temperature,
         settings.clip,
         _class_weights(context) if settings.class_weights else None,
+        tuple(context.plan.taught_by(cell).values()) or None,
+        settings.hint_weight,
+        parts.hint_size if isinstance(parts, Feed) else 0,
     )
     schedule = train.Schedule(
         settings.epochs,
-        (settings.batch_size or batch_size_for(sum(parts.sizes))) * settings.accumulate,
+        _update_size(settings, parts),
         settings.learning_rate,
         accumulate=settings.accumulate,
         weight_decay=settings.weight_decay,
@@ -222,31 +202,54 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         word_dropout=settings.word_dropout,
         seed=_seed(context, cell),
     )
-    losses = []
-    for event in train.fit(
-        model,
-        parts,
-        objective,
-        schedule,
-        accelerator=context.accelerator,
-        precision=context.precision_of(model),
-    ):
-        context.tell(Trained(cell.id, event))
-        if isinstance(event, train.Epoch):
-            losses.append(event.loss)
-    return model, {"epoch_losses": losses, "targets": digests, **built}
+    return train.Phase(parts, objective, schedule)
 
 
-def _learned(context: Context, cell: Cell, model: TextModel) -> tuple[train.Parts, list[str]]:
-    """What a rung learns from, and digests of its teachers' targets: the labelled texts alone if it has none."""
+def _last_passes(settings: RungSettings, distillation: train.Phase, labelled: train.Examples) -> train.Phase:
+    """The labelled texts once more, by their own labels alone, at a lower rate."""
+    schedule = dataclasses.replace(
+        distillation.schedule,
+        epochs=settings.gold_epochs,
+        batch_size=_update_size(settings, labelled),
+        learning_rate=settings.gold_learning_rate,
+    )
+    objective = dataclasses.replace(distillation.objective, soft_weight=0.0, hard_weight=1.0, hint_weight=0.0)
+    return train.Phase(labelled, objective, schedule)
+
+
+def _settings(context: Context, cell: Cell) -> RungSettings:
+    """How a rung is trained. One that has the labels alone makes no passes over them afterwards: it makes no others."""
+    settings = context.recipe.resolved_rung(cell.position - 1)
+    if not cell.teachers or not settings.gold_epochs:
+        settings = dataclasses.replace(settings, gold_epochs=0, gold_learning_rate=0.0)
+    # Hints come from the teacher: who does not learn from it, as in a chain, has none.
+    if TEACHER not in cell.teachers:
+        settings = dataclasses.replace(settings, hint_weight=0.0)
+    return settings
+
+
+def _update_size(settings: RungSettings, parts: train.Parts) -> int:
+    """Texts of an update of the weights."""
+    return (settings.batch_size or batch_size_for(sum(parts.sizes))) * settings.accumulate
+
+
+def _labelled(context: Context, model: TextModel) -> train.Examples:
+    """The labelled texts as a model reads them, with their own labels and no teacher's."""
     transfer = context.transfer
+    nothing = np.zeros((0, len(transfer.texts), len(model.label_names)), np.float32)
+    return train.Examples(model.encode(transfer.texts), transfer.labels, nothing)
+
+
+def _learned(context: Context, cell: Cell, model: TextModel, *, hints: bool) -> tuple[train.Parts, list[str]]:
+    """What a rung learns from, and digests of its teachers' targets: the labelled texts alone if it has none."""
     if not cell.teachers:
-        nothing = np.zeros((0, len(transfer.texts), len(model.label_names)), np.float32)
-        return train.Examples(model.encode(transfer.texts), transfer.labels, nothing), []
+        return _labelled(context, model), []
+    labellers = {name: _labeller(context, name) for name in context.plan.taught_by(cell)}
     feed = Feed(
         model,
-        transfer,
-        [_labeller(context, name) for name in cell.teachers],
+        context.transfer,
+        list(labellers.values()),
+        hints_of=labellers[context.plan.top[0]] if hints else None,
         progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
         rank=context.accelerator.process_index,
         ranks=context.accelerator.num_processes,
@@ -264,7 +267,9 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
         return model, {"notes": [], "spent": building.spent(wanted, prepared.shape, prepared.coverage)}
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(model_of(context, TEACHER), settings.layers), {"notes": []}
+        return huggingface.first_layers(model_of(context, context.plan.top[0]), settings.layers), {
+            "notes": []
+        }
     folder = context.models[settings.model]
     found = huggingface.load(folder, names, max_length=length, seed=_seed(context, cell))
     return found.model, {"notes": list(found.notes)}
@@ -280,7 +285,8 @@ def wanted_of(settings: RungSettings) -> Wanted | None:
 def _prepared(context: Context, position: int, wanted: Wanted) -> building.Prepared:
     """Vocabulary and initial embeddings of a rung, once for all its seeds and arms."""
     folder = context.out / "prepared" / f"rung{position}"
-    key = store.digest(context.manifests[TEACHER]["key"], context.transfer.key, repr(wanted), __version__)
+    first = context.manifests[context.plan.top[0]]["key"]
+    key = store.digest(first, context.transfer.key, repr(wanted), __version__)
     # The other processes of the run wait until the main one has it on disk.
     with context.accelerator.main_process_first():
         return _prepared_once(context, wanted, folder, key)
@@ -295,7 +301,7 @@ def _prepared_once(context: Context, wanted: Wanted, folder: Path, key: str) -> 
         wanted,
         context.dataset.train.texts,
         context.transfer,
-        model_of(context, TEACHER),
+        model_of(context, context.plan.top[0]),
         precision=context.precision,
     )
     with store.write_folder(folder) as unfinished:
@@ -318,20 +324,59 @@ def _class_weights(context: Context) -> tuple[float, ...]:
     return tuple(float(counts.sum() / (len(counts) * count)) for count in np.maximum(counts, 1))
 
 
-def _measure(context: Context, cell: Cell, model: TextModel, folder: Path) -> dict[str, Any]:
-    """Metrics on both splits, and the outputs kept beside the model."""
-    precision = context.precision_of(model)
-    result: dict[str, Any] = {}
+def _keep(context: Context, cell: Cell, model: TextModel, folder: Path) -> dict[str, Any]:
+    """Save and measure a model; facts for its manifest."""
+    saved.save(model, folder)
+    size = saved.size(folder)
+    measured = _measure(context, cell, partial(_ask, context, model), folder)
+    timing, processor = _time(model, context.dataset.report.texts, context.precision_of(model))
+    measured["metrics"]["ms_per_text"] = timing
+    return {
+        "model": model.description,
+        "parameters": model.parameters,
+        "bytes": size,
+        **measured,
+        "processor_ms_per_text": processor,
+    }
+
+
+def _mean_of(cell: Cell) -> str:
+    return f"mean of {len(cell.teachers)} models"
+
+
+def _mean(context: Context, cell: Cell, folder: Path) -> dict[str, Any]:
+    """Measure the mean of several teachers, which is as large and as slow as all of them together."""
+    members = [context.manifests[name] for name in cell.teachers]
+    measured = _measure(
+        context,
+        cell,
+        lambda split: teachers.mean(context, [outputs(context, name, split) for name in cell.teachers]),
+        folder,
+    )
+    timings = [member["metrics"]["ms_per_text"] for member in members]
+    timing = {key: sum(one[key] for one in timings) for key in ("value", "low", "high")}
+    measured["metrics"]["ms_per_text"] = {**timing, "n": timings[0]["n"]}
+    summed = ("parameters", "bytes", "processor_ms_per_text")
+    return {
+        "model": _mean_of(cell),
+        **{key: sum(member[key] for member in members) for key in summed},
+        **measured,
+    }
+
+
+def _measure(
+    context: Context, cell: Cell, ask: Callable[[str], np.ndarray], folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Metrics on both splits, of which `ask` gives the logits; they are kept in the folder."""
+    result: dict[str, dict[str, Any]] = {}
     for split, name in (("selection", "selection_metrics"), ("report", "metrics")):
         part = getattr(context.dataset, split)
-        said = logits(model, model.encode(part.texts), precision=precision)
+        said = ask(split)
         store.save_array(folder / f"{split}.npy", said)
         above = outputs(context, TEACHER, split) if cell.position else None
         found = evaluate.measure(said, part.labels, above)
         result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
-    timing, processor = _time(model, context.dataset.report.texts, precision)
-    result["metrics"]["ms_per_text"] = timing
-    return {**result, "processor_ms_per_text": processor}
+    return result
 
 
 def _time(model: TextModel, texts: list[str], precision: torch.dtype) -> tuple[dict[str, float | int], float]:

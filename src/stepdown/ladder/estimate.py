@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stepdown import train
-from stepdown.ladder import cells
+from stepdown.ladder import cells, teachers
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs
@@ -73,7 +73,7 @@ def estimate(context: Context) -> dict[str, Estimate]:
     A cell's own key is not known before its teachers are trained, so a cell counts as finished when its manifest
     is there and its teachers are finished too.
     """
-    paces: dict[int, _Pace] = {}
+    paces: dict[str, _Pace] = {}
     found: dict[str, Estimate] = {}
     asked: set[str] = set()
     prepared: set[int] = set()
@@ -81,31 +81,43 @@ def estimate(context: Context) -> dict[str, Estimate]:
         manifest = _finished(context, cell, found)
         if manifest is not None:
             found[cell.id] = Estimate(0.0, 0.0, 0, True, manifest["model"], manifest.get("spent"))
-            asked.update(cell.teachers)
+            asked.update(context.plan.taught_by(cell) if cell.position else ())
             prepared.add(cell.position)
             continue
+        if cell.is_mean:
+            # Its members are measured by then.
+            found[cell.id] = Estimate(0.0, 0.0, 0, False, f"mean of {len(cell.teachers)} models")
+            continue
+        taught_by = context.plan.taught_by(cell)
         # From the top down: what copies the teacher's layers finds the teacher there.
-        for position in sorted(
-            {0, *(context.plan.cell(name).position for name in cell.teachers), cell.position}
-        ):
-            if position not in paces:
-                paces[position] = _pace(context, position, paces)
-        fresh = [name for name in cell.teachers if name not in asked]
+        above = (
+            [context.plan.cell(name) for name in (context.plan.top[0], *taught_by)] if cell.position else []
+        )
+        for one in (*above, cell):
+            if _like(one) not in paces:
+                paces[_like(one)] = _pace(context, one, paces)
+        fresh = [name for name in taught_by if name not in asked]
         found[cell.id] = _cost(context, cell, paces, fresh, first=cell.position not in prepared)
         asked.update(fresh)
         prepared.add(cell.position)
     return found
 
 
+def _like(cell: Cell) -> str:
+    """What cells have in common that take equally long: a rung's position; each teacher is its own."""
+    return f"rung {cell.position}" if cell.position else cell.id
+
+
 def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[str, Any] | None:
-    above = (TEACHER, *cell.teachers) if cell.position else ()
+    above = (TEACHER, *cell.teachers) if cell.position else cell.teachers
     if not all(name in found and found[name].finished for name in above):
         return None
     return cells.finished(context, cell)
 
 
-def _pace(context: Context, position: int, paces: dict[int, _Pace]) -> _Pace:
-    model, batch_size, trained, spent = _model(context, position, paces)
+def _pace(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Pace:
+    position = cell.position
+    model, batch_size, trained, spent = _model(context, cell, paces)
     precision = context.precision_of(model)
     count = batch_size * _STEPS[model.kind]
     texts = _some(context, max(_ASKED, count), labelled=position == 0)
@@ -153,16 +165,16 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, a
 
 
 def _model(
-    context: Context, position: int, paces: dict[int, _Pace]
+    context: Context, cell: Cell, paces: dict[str, _Pace]
 ) -> tuple[TextModel, int, bool, dict[str, Any] | None]:
     """A model of the size that the cell will have, texts of an update, whether it is to be trained, what it spends."""
     recipe, names = context.recipe, context.dataset.task.label_names
     length = recipe.data.max_length
-    if position == 0:
-        folder = context.models[recipe.teacher.model[0]]
+    if cell.position == 0:
+        folder = context.models[teachers.name_of(context, cell)]
         found = huggingface.load_teacher(folder, names, max_length=length)
         return found.model, recipe.teacher.batch_size, not found.has_head, None
-    settings = recipe.resolved_rung(position - 1)
+    settings = recipe.resolved_rung(cell.position - 1)
     size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
     wanted = cells.wanted_of(settings)
     if wanted is not None:
@@ -172,35 +184,37 @@ def _model(
         return building.untaught(words, shape, names, length), size, True, spent
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(paces[0].model, settings.layers), size, True, None
+        return huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size, True, None
     model = huggingface.load(context.models[settings.model], names, max_length=length).model
     return model, size, True, None
 
 
 def _cost(
-    context: Context, cell: Cell, paces: dict[int, _Pace], fresh: list[str], *, first: bool
+    context: Context, cell: Cell, paces: dict[str, _Pace], fresh: list[str], *, first: bool
 ) -> Estimate:
     """What a cell costs that has to ask the teachers `fresh`, which nobody asked before.
 
     Args:
         first: whether it is the first of its position, which prepares what the others share.
     """
-    pace = paces[cell.position]
+    pace = paces[_like(cell)]
     labelled = len(context.dataset.train.texts)
     measured = len(context.dataset.selection.texts) + len(context.dataset.report.texts)
-    asking = sum(paces[context.plan.cell(name).position].text for name in fresh) * len(context.transfer)
+    asking = sum(paces[_like(context.plan.cell(name))].text for name in fresh) * len(context.transfer)
     if cell.position == 0:
-        learned = labelled
         epochs = 0
         if pace.trained:
-            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(learned, pace.batch_size)
+            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(labelled, pace.batch_size)
+        learned = epochs * labelled
         measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:
-        epochs = context.recipe.resolved_rung(cell.position - 1).epochs
-        learned = len(context.transfer) if cell.teachers else labelled
+        settings = context.recipe.resolved_rung(cell.position - 1)
+        learned = settings.epochs * labelled
+        if cell.teachers:
+            learned = settings.epochs * len(context.transfer) + settings.gold_epochs * labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
-    seconds = asking + epochs * learned / pace.batch_size * pace.step + measured * pace.text
+    seconds = asking + learned / pace.batch_size * pace.step + measured * pace.text
     if first and pace.model.kind in FAMILIES:
-        seconds += pace.model.tokenizer.vocab_size * paces[0].text * _WORD_SHARE
+        seconds += pace.model.tokenizer.vocab_size * paces[context.plan.top[0]].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)
     return Estimate(seconds, asking, size, False, pace.model.description, pace.spent)

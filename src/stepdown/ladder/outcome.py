@@ -25,7 +25,8 @@ _CHEAPEST_FIRST: tuple[Arm, ...] = ("direct", "one-hop", "chain", "dense")
 def results(context: Context) -> dict[str, Any]:
     """The content of results.json; every cell of the plan must be finished."""
     chosen = best(context)
-    cells = [_cell(context, cell) for cell in context.plan.cells]
+    cells = [_cell(context, cell) for cell in _told(context)]
+    members = [_cell(context, cell) for cell in context.plan.cells if cell.is_member]
     rows = table(cells, *_rightness(context))
     return {
         "schema": 1,
@@ -33,11 +34,17 @@ def results(context: Context) -> dict[str, Any]:
         "environment": _environment(context),
         "data": _data(context),
         "cells": cells,
+        "members": members,
         "rungs": rows,
         "comparisons": [dataclasses.asdict(found) for found in comparisons(context)],
         "coincide": dict(context.plan.coincide),
         "summary": _summary(context, chosen, rows),
     }
+
+
+def _told(context: Context) -> list[Cell]:
+    """The cells that are told of as rungs of the ladder: of several teachers only their mean."""
+    return [cell for cell in context.plan.cells if not cell.is_member]
 
 
 def best(context: Context) -> Cell:
@@ -64,7 +71,7 @@ def comparisons(context: Context) -> list[compare.Comparison]:
         return np.stack([evaluate.correct(outputs(context, cell.id, "report"), labels) for cell in by_seed])
 
     groups: dict[tuple[int, Arm | None], list[Cell]] = {}
-    for cell in context.plan.cells:
+    for cell in _told(context):
         groups.setdefault((cell.position, cell.arm), []).append(cell)
     last = context.plan.last
     arms = sorted(
@@ -89,7 +96,7 @@ def _main_arm(arms: list[Arm]) -> Arm:
 
 def _rightness(context: Context) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Whether each cell is right on each report text, and whether it says what the teacher says."""
-    said = {cell.id: outputs(context, cell.id, "report") for cell in context.plan.cells}
+    said = {cell.id: outputs(context, cell.id, "report") for cell in _told(context)}
     above = said[TEACHER].argmax(1)
     correct = {name: evaluate.correct(one, context.dataset.report.labels) for name, one in said.items()}
     agreed = {name: one.argmax(1) == above for name, one in said.items() if name != TEACHER}
@@ -100,13 +107,15 @@ def _cell(context: Context, cell: Cell) -> dict[str, Any]:
     manifest = context.manifests[cell.id]
     keys = ("model", "parameters", "bytes", "seconds", "metrics", "selection_metrics")
     facts = {{"parameters": "params"}.get(key, key): manifest[key] for key in keys}
+    if cell.is_mean:
+        facts["seconds"] += sum(context.manifests[name]["seconds"] for name in cell.teachers)
     return {
         "id": cell.id,
         "kind": cell.kind,
         "position": cell.position,
         "arm": cell.arm,
         "seed": cell.seed,
-        "teachers": list(cell.teachers),
+        "teachers": list(cell.teachers) if cell.position else [],
         "spent": manifest.get("spent"),
         **facts,
     }

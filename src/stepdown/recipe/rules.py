@@ -34,6 +34,7 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         yield from _budget(index, rung)
         yield from _core(index, rung)
         yield from _word_dropout(index, rung)
+        yield from _hints(index, rung)
     yield from _repeats(("compare", "arms"), words(table(recipe, "compare").get("arms")))
     yield from _repeats(("data", "label_names"), words(data.get("label_names")))
 
@@ -76,6 +77,7 @@ def _builtin(path: tuple[str | int, ...], names: tuple[str, ...], known: tuple[s
 
 def _teacher(models: tuple[str, ...]) -> Iterator[Fault]:
     yield from _builtin(("teacher", "model"), models, BUILTIN_MODELS)
+    yield from _repeats(("teacher", "model"), models)
     for model in models:
         if model in FAMILIES or model.startswith("teacher:"):
             says = f"found {found(model)}, which is a rung; expected a hub id, a folder or demo:…"
@@ -148,6 +150,14 @@ def _word_dropout(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     families = " and ".join(f'"{family}"' for family in FAMILIES)
     says = f"found {found(share)}, but {found(model)} does not read whole words; it is for {families}. Leave it out"
     yield Fault(("rungs", index, "word_dropout"), says)
+
+
+def _hints(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    model, weight = rung.get("model"), rung.get("hint_weight")
+    if not weight or not isinstance(model, str) or _family(model) == "compact":
+        return
+    says = f'found {found(weight)}, but {found(model)} takes no hints; they are for "compact". Leave it out'
+    yield Fault(("rungs", index, "hint_weight"), says)
 
 
 def _family(model: str) -> str | None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from stepdown.recipe.settings import (
     DEFAULT_CORE,
     DEFAULTS,
+    GOLD_RATE_SHARE,
     Core,
     Loss,
     RungSettings,
@@ -92,6 +93,11 @@ def _loss(default: Any) -> Any:
     )
 
 
+def _gold_learning_rate() -> Any:
+    says = "a number above 0, at most 1, or leave it out for a tenth of learning_rate"
+    return Field(None, gt=0, le=1, allow_inf_nan=False, description=says)
+
+
 def _switch(default: Any) -> Any:
     return Field(default, description="true or false")
 
@@ -141,9 +147,13 @@ class TransferSpec(_Spec):
 
 
 class TeacherSpec(_Spec):
-    """`[teacher]`: the model at the top, and how it is fine-tuned when it has no head for the task."""
+    """`[teacher]`: the model at the top, and how it is fine-tuned when it has no head for the task.
 
-    model: Words = _words(..., "a hub id, a folder or demo:…")
+    Of several models the teacher is the mean. Each is fine-tuned, matched with the data's labels and checked by
+    itself; what needs one model (`teacher:N`, the initial embeddings of `compact`) takes the first.
+    """
+
+    model: Words = _words(..., "a hub id, a folder or demo:…, or a list of them for their mean")
     epochs: int | None = _whole(None, 1)
     learning_rate: float | None = _learning_rate(None)
     batch_size: int = _whole(32, 1)
@@ -163,6 +173,8 @@ class DistillSpec(_Spec):
     loss: Loss | None = _loss(None)
     clip: float = _clip(6.0)
     class_weights: bool = _switch(False)
+    gold_epochs: int = _whole(0, 0)
+    gold_learning_rate: float | None = _gold_learning_rate()
 
 
 class RungSpec(_Spec):
@@ -186,12 +198,15 @@ class RungSpec(_Spec):
         description="a number from 0 (off) to below 1, such as 0.999",
     )
     word_dropout: float | None = _share(None)
+    hint_weight: float | None = _weight(None)
     temperature: float | None = _temperature(None)
     soft_weight: float | None = _weight(None)
     hard_weight: float | None = _weight(None)
     loss: Loss | None = _loss(None)
     clip: float | None = _clip(None)
     class_weights: bool | None = _switch(None)
+    gold_epochs: int | None = _whole(None, 0)
+    gold_learning_rate: float | None = _gold_learning_rate()
 
 
 class CompareSpec(_Spec):
@@ -256,6 +271,7 @@ class Recipe(_Spec):
             "max_bytes": rung.max_bytes,
             "core": core,
         }
+        chosen.setdefault("gold_learning_rate", chosen["learning_rate"] * GOLD_RATE_SHARE)
         return RungSettings(**chosen | {"ema": chosen["ema"] or None})
 
     def resolved(self) -> "Recipe":
@@ -266,5 +282,8 @@ class Recipe(_Spec):
             settings = asdict(self.resolved_rung(index))
             # Off is 0 here: TOML has no null.
             settings["ema"] = settings["ema"] or 0.0
-            rungs.append(rung.model_copy(update={key: settings[key] for key in keys}))
+            spelled = {key: settings[key] for key in keys}
+            if settings["gold_epochs"]:
+                spelled["gold_learning_rate"] = settings["gold_learning_rate"]
+            rungs.append(rung.model_copy(update=spelled))
         return self.model_copy(update={"rungs": tuple(rungs)})

@@ -31,6 +31,7 @@ class Training:
     ema: float
     accumulate: int = 1
     word_dropout: float = 0.0
+    hint_weight: float = 0.0
 
 
 DEFAULTS: Mapping[Kind, Training] = {
@@ -50,6 +51,11 @@ def training_for(kind: Kind, core: Core | None) -> Training:
     return replace(DEFAULTS[kind], learning_rate=_CONV_RATE) if core == "conv" else DEFAULTS[kind]
 
 
+# Peak rate of the passes over the labels that follow distillation, against the rung's own. Not measured: what has been
+# learnt is to be corrected, not replaced.
+GOLD_RATE_SHARE = 0.1
+
+
 @dataclass(frozen=True)
 class RungSettings:
     """One rung with nothing left open.
@@ -67,6 +73,9 @@ class RungSettings:
         soft_weight: weight of the distance to the teacher's soft labels.
         hard_weight: weight of the cross-entropy with the data's own labels.
         class_weights: whether rare classes weigh more in that cross-entropy.
+        gold_epochs: passes over the labelled texts that follow distillation, by their own labels alone; a rung that
+            learns from labels alone makes none.
+        gold_learning_rate: peak of these passes.
         epochs: passes over the transfer set.
         learning_rate: peak, after the warm-up.
         batch_size: texts per step, over all devices; None for `batch_size_for` the texts that it learns from.
@@ -75,6 +84,8 @@ class RungSettings:
         warmup: share of all updates over which the learning rate rises, 0 to 1.
         ema: decay of the running average of the weights that is kept; None keeps the last weights.
         word_dropout: share of the words that are taken for unknown ones in training; 0 unless `compact` or `bag`.
+        hint_weight: weight of the squared error between principal components of the teacher's middle layer and what an
+            extra linear head makes of the student's features; 0 unless `compact`.
     """
 
     model: str
@@ -89,6 +100,8 @@ class RungSettings:
     soft_weight: float
     hard_weight: float
     class_weights: bool
+    gold_epochs: int
+    gold_learning_rate: float
     epochs: int
     learning_rate: float
     batch_size: int | None
@@ -97,6 +110,7 @@ class RungSettings:
     warmup: float
     ema: float | None
     word_dropout: float
+    hint_weight: float
 
 
 def loss_for(classes: int) -> Loss:

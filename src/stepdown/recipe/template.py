@@ -34,7 +34,7 @@ _TRANSFER = {
     "views": "texts made of each labelled one (parts, mixtures), where there is no other text",
 }
 _TEACHER = {
-    "model": "hub id · folder · demo:minilm-l6",
+    "model": "hub id · folder · demo:minilm-l6; a list of several makes their mean the teacher",
     "epochs": "passes over train, when it must be fine-tuned first; if absent, by the number of texts",
     "learning_rate": "of that fine-tuning; if absent, by the size of the model",
     "batch_size": "of that fine-tuning",
@@ -47,6 +47,8 @@ _DISTILL = {
     "loss": "kl, or mse of centred logits; if absent, by the kind of rung and the number of classes",
     "clip": "for mse: logits are cut to ± this",
     "class_weights": "true lets rare classes weigh more in the hard labels' part",
+    "gold_epochs": "passes over the labelled texts after distillation, by their labels alone; direct makes none",
+    "gold_learning_rate": "at the peak of these passes; if absent, a tenth of the rung's learning_rate",
 }
 _TRAINING = {
     "epochs": "passes over the transfer set",
@@ -57,6 +59,7 @@ _TRAINING = {
     "warmup": "share of the updates over which the learning rate rises",
     "ema": "keeps a running average of the weights; 0 keeps the last ones",
     "word_dropout": "share of the words that are left out at random",
+    "hint_weight": "weight of hints from the teacher's middle layer (FitNets), for compact; 0 is off",
 }
 
 # Shown where a key has no default: what one would write.
@@ -76,6 +79,7 @@ _EXAMPLES: Mapping[str, object] = {
     "loss": "kl",
     "epochs": 4,
     "learning_rate": 1e-4,
+    "gold_learning_rate": 4e-4,
     "batch_size": 128,
 }
 
@@ -167,7 +171,10 @@ def _rung(max_params: int, says: str) -> list[str]:
         _line("max_params", max_params, "never exceeded, embeddings included"),
         _line("max_bytes", 4 * max_params, "instead of max_params: of weights and tokenizer", off=True),
         _line("core", DEFAULT_CORE, '"conv" reads with gated convolutions instead of a GRU', off=True),
-        *(_line(key, training[key] or _EXAMPLES.get(key), says, off=True) for key, says in _TRAINING.items()),
+        *(
+            _line(key, _EXAMPLES.get(key) if training[key] is None else training[key], says, off=True)
+            for key, says in _TRAINING.items()
+        ),
     ]
 
 

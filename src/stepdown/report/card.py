@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepdown.report.content import Content, content, count, interval, percent, size, spending
+from stepdown.report.content import (
+    Content,
+    content,
+    count,
+    gold_epochs,
+    interval,
+    passes,
+    percent,
+    size,
+    spending,
+)
 from stepdown.report.markdown import escape
 from stepdown.results import Cell, Results, parse
 from stepdown.runtime import Source
@@ -53,7 +63,7 @@ def card(results: Mapping[str, Any] | Results, packed: Packed | None = None) -> 
         InputError: the dict does not follow the schema.
     """
     run = parse(results)
-    student = next(cell for cell in run.cells if cell.id == run.summary.bundle_cell)
+    student = next(cell for cell in (*run.cells, *run.members) if cell.id == run.summary.bundle_cell)
     packed = packed or Packed(student.bytes)
     # The headline speaks of the rung, of which this is one.
     rungs = [
@@ -92,8 +102,12 @@ def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterat
     if student.spent:
         yield f"- {escape(spending(student.position, student.model, student.spent))}"
     yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
+    yield from (f"- One of them: {escape(one.model)}, {count(one.params)} parameters." for one in run.members)
     if student.arm:
         yield f"- {TAUGHT[student.arm]}"
+    last = gold_epochs(run, student.position) if student.arm != "direct" else 0
+    if last:
+        yield f"- Then it learnt from the labels alone, in {passes(last)} over the labelled texts."
     # A card leaves the machine: of a file only its name.
     yield from (f"- {escape(_FOLDERS.sub('', sentence))}" for sentence in told.sections["Data"])
     yield f"- Made with stepdown {escape(run.environment.stepdown)}; the run's recipe.toml makes it again."

@@ -100,8 +100,8 @@ def content(results: Results) -> Content:
     """Everything a report says about a run."""
     bundle = results.bundle
     sections = {
-        "Which way of teaching": _arms(results.comparisons),
-        "Against the teacher": _rungs(results.comparisons),
+        "Which way of teaching": (*_arms(results.comparisons), *_last_passes(results)),
+        "Against the teacher": (*_members(results), *_rungs(results.comparisons)),
         MIND: _warnings(results),
         "What the budgets were spent on": _budgets(results),
         "Data": _data(results),
@@ -252,9 +252,43 @@ def _arms(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
     return (brief, *(clean(sentence(c)) + "." for c in arms))
 
 
+def _members(results: Results) -> tuple[str, ...]:
+    """Of several teachers, each by itself."""
+    if not results.members:
+        return ()
+    each = "; ".join(
+        f"{clean(member.model)} ({count(member.params)}) {percent(member.metrics['accuracy'].value)}"
+        for member in results.members
+    )
+    return (f"The teacher is the mean of {len(results.members)} models. By itself each is right on: {each}.",)
+
+
+def _last_passes(results: Results) -> tuple[str, ...]:
+    """Which rungs turned to the labels after distillation."""
+    taught = sorted({cell.position for cell in results.cells if cell.kind == "rung" and cell.teachers})
+    said = [f"rung {p}: {passes(gold_epochs(results, p))}" for p in taught if gold_epochs(results, p)]
+    if not said:
+        return ()
+    direct = any(cell.arm == "direct" for cell in results.cells)
+    ignored = " direct makes none: it learns from nothing else." if direct else ""
+    return (f"Distillation was followed by passes over the labels alone ({'; '.join(said)}).{ignored}",)
+
+
+def gold_epochs(results: Results, position: int) -> int:
+    """Passes over the labelled texts that follow a rung's distillation."""
+    rungs = results.recipe.get("rungs", ())
+    own = rungs[position - 1].get("gold_epochs") if 0 < position <= len(rungs) else 0
+    return int((results.recipe.get("distill") or {}).get("gold_epochs") or 0) if own is None else int(own)
+
+
+def passes(count: int) -> str:
+    """1 pass, 2 passes."""
+    return "1 pass" if count == 1 else f"{count} passes"
+
+
 def _rungs(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
     rungs = tuple(clean(sentence(c)) + "." for c in comparisons if c.kind == "rung")
-    return (*rungs, "The teacher is one model that all seeds share: this is about it alone.") if rungs else ()
+    return (*rungs, "All seeds share one teacher: this is about it alone.") if rungs else ()
 
 
 def _data(results: Results) -> tuple[str, ...]:

@@ -91,10 +91,9 @@ def _vectors(
     table = encoder.get_input_embeddings().weight.detach()  # type: ignore[operator]  # nn.Module is untyped here
     special = torch.from_numpy(np.unique(teacher.encode([""]).ids)).long()
     device = table.device
-    blocks = huggingface.layers(teacher)
     seen: list[Tensor] = []
     # A hook rather than `output_hidden_states`: it reads one layer and keeps one layer.
-    hook = blocks[(len(blocks) - 1) // 2].register_forward_hook(
+    hook = huggingface.middle_layer(teacher).register_forward_hook(
         lambda module, given, result: seen.append(result[0] if isinstance(result, tuple) else result)
     )
     inputs = np.zeros((len(entries), table.shape[1]))

@@ -189,6 +189,12 @@ def layers(model: TextModel) -> nn.ModuleList:
     return _layers(model.network.classifier)[1]
 
 
+def middle_layer(model: TextModel) -> nn.Module:
+    """The layer in the middle of the transformer, the lower of two."""
+    blocks = layers(model)
+    return blocks[(len(blocks) - 1) // 2]
+
+
 def _layers(classifier: nn.Module) -> tuple[str, nn.ModuleList]:
     """Dotted name and list of the transformer's layers: the longest list of modules of one class."""
     lists = [

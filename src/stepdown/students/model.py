@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stepdown.tokens import Tokenizer, Tokens
 
@@ -53,7 +53,13 @@ class TextModel:
 _TOKENS_PER_BATCH = 8192
 
 
-def logits(model: TextModel, tokens: Tokens, *, precision: torch.dtype = torch.float32) -> np.ndarray:
+def logits(
+    model: TextModel,
+    tokens: Tokens,
+    *,
+    precision: torch.dtype = torch.float32,
+    look: Callable[[np.ndarray, Tensor], None] | None = None,
+) -> np.ndarray:
     """What a model says of texts, in their order.
 
     Batches hold texts of nearly equal length, at most 8,192 ids together, so that padding costs little.
@@ -62,6 +68,7 @@ def logits(model: TextModel, tokens: Tokens, *, precision: torch.dtype = torch.f
         model: asked in evaluation mode; the mode that it was in is restored.
         tokens: texts as `model.encode` gives them, n of them.
         precision: `torch.bfloat16` runs the network under autocast.
+        look: called after each batch with the rows of its texts and their lengths, on the model's device.
 
     Returns:
         float32, shape [n, classes].
@@ -77,8 +84,11 @@ def logits(model: TextModel, tokens: Tokens, *, precision: torch.dtype = torch.f
         with torch.inference_mode(), autocast(device, precision):
             for batch in _batches(order, lengths):
                 ids, sizes = tokens.pad(batch, model.tokenizer.pad_id)
-                said = network(torch.from_numpy(ids).to(device), torch.from_numpy(sizes).to(device))
+                counts = torch.from_numpy(sizes).to(device)
+                said = network(torch.from_numpy(ids).to(device), counts)
                 result[batch] = said.float().cpu().numpy()
+                if look is not None:
+                    look(batch, counts)
     finally:
         network.train(was_training)
     return result
