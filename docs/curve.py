@@ -4,10 +4,10 @@
 # ///
 """Draws accuracy against parameters from finished runs, with published models as points.
 
-    python docs/curve.py runs/curve-*
+    python docs/curve.py runs/sst2-250k runs/curve-*
 
-For each run it takes the one-hop student, appends nothing to it and chooses nothing: value, interval and parameters
-stand in its results.json. docs/curve.md says how the runs are made.
+For each run it takes the one-hop student; value, interval and parameters stand in its results.json. docs/curve.md says
+how the runs are made.
 """
 
 import json
@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import EngFormatter
 
 # SST-2 validation, as their authors or the recipe that we compare with report it; parameters with embeddings.
 PUBLISHED = (
@@ -27,14 +28,15 @@ BLUE, GREY = "#1f5fa8", "#6b6b6b"
 
 
 def points(runs: list[Path]) -> list[tuple[int, float, float, float, int]]:
-    """Parameters, mean accuracy, its interval and seeds of each run's student, by parameters."""
+    """Parameters, mean accuracy, its interval and seeds of each run's one-hop student, by parameters."""
     found = []
     for run in runs:
         results = json.loads((run / "results.json").read_text(encoding="utf-8"))
-        cells = [cell for cell in results["cells"] if cell["arm"] == "one-hop"]
-        values = [cell["metrics"]["accuracy"] for cell in cells]
-        mean = {key: sum(value[key] for value in values) / len(values) for key in ("value", "low", "high")}
-        found.append((cells[0]["params"], mean["value"], mean["low"], mean["high"], len(cells)))
+        student = next(row for row in results["rungs"] if row["arm"] == "one-hop")
+        accuracy = student["metrics"]["accuracy"]
+        found.append(
+            (student["params"], accuracy["value"], accuracy["low"], accuracy["high"], student["seeds"])
+        )
     return sorted(found)
 
 
@@ -52,11 +54,13 @@ def draw(found: list[tuple[int, float, float, float, int]], path: Path) -> None:
     axes.plot([], [], "s", color=GREY, label="published")
     axes.set_xscale("log")
     axes.set_xlim(35_000, 300_000_000)
+    axes.set_ylim(0.79, 0.95)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel("parameters, embeddings included (log scale)")
     axes.set_ylabel("accuracy on SST-2 validation")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper right")
     figure.savefig(path, metadata={"Date": None})
 
 
