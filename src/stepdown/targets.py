@@ -54,18 +54,14 @@ class Labeller:
         Raises:
             StoreError: the cache cannot be written.
         """
-        path = self._path("targets", chunk_digest)
+
+        def compute() -> np.ndarray:
+            return logits(self.teacher, self.teacher.encode(texts), precision=self.precision)
+
         shape = (len(texts), len(self.teacher.label_names))
-        values = store.load_array(path)
-        if values is None or values.shape != shape:
-            with store.lock(
-                path.with_suffix(".lock"), "another process is computing these targets", wait=True
-            ):
-                values = store.load_array(path)
-                if values is None or values.shape != shape:
-                    values = logits(self.teacher, self.teacher.encode(texts), precision=self.precision)
-                    store.save_array(path, values)
-        return values
+        return _cached(
+            self._path("targets", chunk_digest), "targets", lambda found: found.shape == shape, compute
+        )
 
     def states(self, texts: Sequence[str], chunk_digest: str) -> np.ndarray:
         """Mean states of its middle layer over each of a chunk of texts, float16 [n, hidden], cached as its logits are.
@@ -76,25 +72,36 @@ class Labeller:
         Raises:
             StoreError: the cache cannot be written.
         """
-        path = self._path("states", chunk_digest)
-        values = store.load_array(path)
-        if values is None or len(values) != len(texts):
-            with store.lock(
-                path.with_suffix(".lock"), "another process is computing these states", wait=True
-            ):
-                values = store.load_array(path)
-                if values is None or len(values) != len(texts):
-                    tokens = self.teacher.encode(texts)
-                    said, values = logits_and_states(self.teacher, tokens, precision=self.precision)
-                    store.save_array(path, values)
-                    targets = self._path("targets", chunk_digest)
-                    if store.load_array(targets) is None:
-                        store.save_array(targets, said)
-        return values
+
+        def compute() -> np.ndarray:
+            tokens = self.teacher.encode(texts)
+            said, states = logits_and_states(self.teacher, tokens, precision=self.precision)
+            targets = self._path("targets", chunk_digest)
+            if store.load_array(targets) is None:
+                store.save_array(targets, said)
+            return states
+
+        return _cached(
+            self._path("states", chunk_digest), "states", lambda found: len(found) == len(texts), compute
+        )
 
     def _path(self, kind: str, chunk_digest: str) -> Path:
         key = self.key(chunk_digest)
         return store.cache_dir() / kind / key[:2] / f"{key}.npy"
+
+
+def _cached(
+    path: Path, what: str, fits: Callable[[np.ndarray], bool], compute: Callable[[], np.ndarray]
+) -> np.ndarray:
+    """The array at a path if it fits, else what `compute` makes, which is kept there; of several processes one does."""
+    values = store.load_array(path)
+    if values is None or not fits(values):
+        with store.lock(path.with_suffix(".lock"), f"another process is computing these {what}", wait=True):
+            values = store.load_array(path)
+            if values is None or not fits(values):
+                values = compute()
+                store.save_array(path, values)
+    return values
 
 
 def label(

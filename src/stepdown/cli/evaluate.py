@@ -68,7 +68,7 @@ def _verdict(
 def _open(name: str) -> tuple[tuple[str, ...], Asked]:
     """Label names and logits of a shipped model, a bundle, a model folder or a hub id."""
     path = Path(name)
-    is_model = any((path / about).is_file() for about in ("config.json", "compact.json"))
+    is_model = saved.family_in(path) is not None or (path / "config.json").is_file()
     if path.is_file() or (path / "bundle.json").is_file() or (name in shipped() and not is_model):
         classifier = Classifier.load(name)
         return tuple(classifier.label_names), classifier.logits

@@ -140,7 +140,7 @@ def components(texts: Words) -> Ints:
     limit = _boilerplate(len(texts))
     links = [_links(texts.whole, np.arange(len(texts)), len(texts), limit=len(texts))]
     links += [_links(*runs, len(texts), limit) for runs in _parts(texts, LONG, None)]
-    short = _Keys(_runs_of(texts, SHORT, texts.lengths < LONG))
+    short = KeySet(_runs_of(texts, SHORT, texts.lengths < LONG))
     links += [_links(*runs, len(texts), limit) for runs in _parts(texts, SHORT, short)]
     first, second = np.divmod(np.concatenate(links), len(texts))
     graph = coo_array((np.ones(len(first), np.bool_), (first, second)), shape=(len(texts), len(texts)))
@@ -157,7 +157,7 @@ class Index:
     """
 
     def __init__(self, against: Words, corpus: Words | None = None) -> None:
-        self._equal = _Keys(against.whole)
+        self._equal = KeySet(against.whole)
         counted = against if corpus is None else join([against, corpus])
         exactly = {n: against.lengths == n for n in range(LEAST, SHORT)}
         short = against.lengths < LONG
@@ -193,7 +193,7 @@ def _boilerplate(texts: int) -> int:
     return max(BOILERPLATE_TEXTS, int(texts * BOILERPLATE_SHARE))
 
 
-class _Keys:
+class KeySet:
     """A set of keys that is asked about millions of others, nearly all of which are not in it."""
 
     def __init__(self, keys: Keys) -> None:
@@ -219,16 +219,16 @@ class _Keys:
         return found
 
 
-def _rare(keys: Keys, n: int, corpus: Words) -> _Keys:
+def _rare(keys: Keys, n: int, corpus: Words) -> KeySet:
     """Keys of n-word runs without those that stand in too many texts of a corpus."""
-    known = _Keys(keys)
+    known = KeySet(keys)
     texts_with = np.zeros(len(known.sorted), np.int64)
     for runs, rows in _windows(corpus, n):
         hit, at = known.places(runs)
         # A run that stands twice in a text counts once.
         pairs = _distinct(at * len(corpus) + rows[hit])
         texts_with += np.bincount(pairs // len(corpus), minlength=len(known.sorted))
-    return _Keys(known.sorted[texts_with <= _boilerplate(len(corpus))])
+    return KeySet(known.sorted[texts_with <= _boilerplate(len(corpus))])
 
 
 def _links(keys: Keys, rows: Ints, texts: int, limit: int) -> Ints:
@@ -249,7 +249,7 @@ def _links(keys: Keys, rows: Ints, texts: int, limit: int) -> Ints:
     return _distinct(rows[same] * texts + rows[same + 1])
 
 
-def _parts(texts: Words, n: int, only: _Keys | None) -> Iterator[tuple[Keys, Ints]]:
+def _parts(texts: Words, n: int, only: KeySet | None) -> Iterator[tuple[Keys, Ints]]:
     """All n-word runs with their texts, in parts by key that can each be sorted in memory."""
     total = int(np.maximum(texts.lengths - n + 1, 0).sum())
     parts = -(-total // _PART)

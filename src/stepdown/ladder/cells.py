@@ -48,7 +48,7 @@ def work(context: Context, cell: Cell) -> None:
     model: TextModel | None = None
     facts: dict[str, Any] = {}
     if cell.is_mean:
-        context.tell(Begun(cell.id, _mean_of(cell), finished_before=False))
+        context.tell(Begun(cell.id, mean_of(cell), finished_before=False))
     elif cell.position == 0:
         model, facts = teachers.take(context, cell, _seed(context, cell))
     else:
@@ -105,9 +105,13 @@ def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
     if said is None:
         cell = context.plan.cell(cell_id)
         if cell.is_mean:
-            return teachers.mean(context, [outputs(context, name, split) for name in cell.teachers])
+            return _outputs_of_mean(context, cell, split)
         said = _ask(context, model_of(context, cell_id), split)
     return said
+
+
+def _outputs_of_mean(context: Context, cell: Cell, split: str) -> np.ndarray:
+    return teachers.mean(context, [outputs(context, name, split) for name in cell.teachers])
 
 
 def _ask(context: Context, model: TextModel, split: str) -> np.ndarray:
@@ -340,25 +344,21 @@ def _keep(context: Context, cell: Cell, model: TextModel, folder: Path) -> dict[
     }
 
 
-def _mean_of(cell: Cell) -> str:
+def mean_of(cell: Cell) -> str:
+    """What the mean of several teachers is, in a few words for people."""
     return f"mean of {len(cell.teachers)} models"
 
 
 def _mean(context: Context, cell: Cell, folder: Path) -> dict[str, Any]:
     """Measure the mean of several teachers, which is as large and as slow as all of them together."""
     members = [context.manifests[name] for name in cell.teachers]
-    measured = _measure(
-        context,
-        cell,
-        lambda split: teachers.mean(context, [outputs(context, name, split) for name in cell.teachers]),
-        folder,
-    )
+    measured = _measure(context, cell, partial(_outputs_of_mean, context, cell), folder)
     timings = [member["metrics"]["ms_per_text"] for member in members]
     timing = {key: sum(one[key] for one in timings) for key in ("value", "low", "high")}
     measured["metrics"]["ms_per_text"] = {**timing, "n": timings[0]["n"]}
     summed = ("parameters", "bytes", "processor_ms_per_text")
     return {
-        "model": _mean_of(cell),
+        "model": mean_of(cell),
         **{key: sum(member[key] for member in members) for key in summed},
         **measured,
     }

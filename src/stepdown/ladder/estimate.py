@@ -86,7 +86,7 @@ def estimate(context: Context) -> dict[str, Estimate]:
             continue
         if cell.is_mean:
             # Its members are measured by then.
-            found[cell.id] = Estimate(0.0, 0.0, 0, False, f"mean of {len(cell.teachers)} models")
+            found[cell.id] = Estimate(0.0, 0.0, 0, False, cells.mean_of(cell))
             continue
         taught_by = context.plan.taught_by(cell)
         # From the top down: what copies the teacher's layers finds the teacher there.

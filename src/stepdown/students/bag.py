@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stepdown.errors import ModelError
 from stepdown.students import tables
+from stepdown.students.model import inside
 
 # The hash of a pair (a, b) is (a · FIRST + b · SECOND) mod PRIME mod buckets, in int64: all three are primes, and with
 # ids below 2²⁹ nothing passes 2⁶².
@@ -119,10 +120,10 @@ class BagNetwork(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits, shape [batch, classes]."""
         width = self.shape.width
-        inside = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+        own = inside(lengths, ids.shape[1])
         words = F.embedding(ids, tables.joined(self.tables, width))
         pairs = F.embedding(bucket(ids[:, :-1], ids[:, 1:], self.shape.buckets), self.pairs)
-        summed = _sum(words, inside) + F.pad(_sum(pairs, inside[:, 1:]), (0, width - pairs.shape[-1]))
+        summed = _sum(words, own) + F.pad(_sum(pairs, own[:, 1:]), (0, width - pairs.shape[-1]))
         logits: Tensor = self.output(summed / (2 * lengths - 1)[:, None])
         return logits
 
@@ -132,6 +133,6 @@ def bucket(first: Tensor, second: Tensor, buckets: int) -> Tensor:
     return (first * FIRST + second * SECOND) % PRIME % buckets
 
 
-def _sum(rows: Tensor, inside: Tensor) -> Tensor:
-    """Sum of the rows [batch, length, columns] that are inside [batch, length]: [batch, columns]."""
-    return torch.einsum("blc,bl->bc", rows, inside.to(rows.dtype))
+def _sum(rows: Tensor, own: Tensor) -> Tensor:
+    """Sum of the rows [batch, length, columns] that are a text's own [batch, length]: [batch, columns]."""
+    return torch.einsum("blc,bl->bc", rows, own.to(rows.dtype))

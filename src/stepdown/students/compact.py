@@ -16,6 +16,7 @@ from stepdown.errors import ModelError
 from stepdown.recipe.settings import Core
 from stepdown.students import tables
 from stepdown.students.cores import CORES
+from stepdown.students.model import inside
 
 _SMALLEST_HIDDEN = 4
 # What the pooling makes of a text's states: their maximum, their mean, their weighted mean.
@@ -145,10 +146,10 @@ def _pool(states: Tensor, scores: Tensor, lengths: Tensor) -> Tensor:
     """
     size = states.shape[1]
     if bool((lengths != size).any()):
-        inside = (torch.arange(size, device=states.device) < lengths[:, None]).unsqueeze(-1)
-        highest = states.masked_fill(~inside, -torch.inf).amax(1)
-        mean = (states * inside).sum(1) / lengths[:, None]
-        scores = scores.masked_fill(~inside, -torch.inf)
+        own = inside(lengths, size).unsqueeze(-1)
+        highest = states.masked_fill(~own, -torch.inf).amax(1)
+        mean = (states * own).sum(1) / lengths[:, None]
+        scores = scores.masked_fill(~own, -torch.inf)
     else:
         highest, mean = states.amax(1), states.mean(1)
     attended = (scores.softmax(1) * states).sum(1)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stepdown.recipe.settings import Core
+from stepdown.students.model import inside
 
 # Words that a convolution sees at once, and how far apart they are in each layer: together the layers see 15 words,
 # half a sentence to either side, which without the gaps would take seven of them.
@@ -72,8 +73,7 @@ class GatedConvolution(nn.Module):
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """States [batch, length, hidden]."""
         # What a convolution sees beyond a text's end is zero, be it padding of the batch or of the convolution.
-        inside = torch.arange(embedded.shape[1], device=embedded.device) < lengths[:, None]
-        share = inside.unsqueeze(1).to(embedded.dtype)
+        share = inside(lengths, embedded.shape[1]).unsqueeze(1).to(embedded.dtype)
         states = embedded.transpose(1, 2) * share
         for index, layer in enumerate(self.layers):
             gated = F.glu(layer(states), dim=1)

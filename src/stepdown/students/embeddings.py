@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stepdown.students import huggingface
-from stepdown.students.model import TextModel, autocast, logits
+from stepdown.students.model import TextModel, autocast, inside, logits
 
 # Root mean square of the first column of the initial embeddings, and the share of the columns that may hold the
 # teacher's opinion of the word alone; measured, see LOG.md.
@@ -106,13 +106,13 @@ def _vectors(
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             padded, lengths = (torch.from_numpy(part) for part in tokens.pad(rows, teacher.tokenizer.pad_id))
-            inside = torch.arange(padded.shape[1]) < lengths[:, None]
-            own = inside & ~torch.isin(padded, special)
+            all_pieces = inside(lengths, padded.shape[1])
+            own = all_pieces & ~torch.isin(padded, special)
             own = torch.where(
-                own.any(1, keepdim=True), own, inside
+                own.any(1, keepdim=True), own, all_pieces
             )  # only special pieces: better than nothing
             seen.clear()
-            encoder(input_ids=padded.to(device), attention_mask=inside.long().to(device))
+            encoder(input_ids=padded.to(device), attention_mask=all_pieces.long().to(device))
             share = (own / own.sum(1, keepdim=True)).unsqueeze(-1).to(device)
             inputs[rows] = (table[padded.to(device)] * share).sum(1).float().cpu().numpy()
             states[rows] = (seen[0].float() * share).sum(1).cpu().numpy()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stepdown.students import huggingface
-from stepdown.students.model import TextModel, logits
+from stepdown.students.model import TextModel, inside, logits
 from stepdown.tokens import Tokens
 
 # Most components that a student is asked for; not tuned.
@@ -43,8 +43,8 @@ def logits_and_states(
 
     def look(batch: np.ndarray, lengths: Tensor) -> None:
         (states,) = seen
-        inside = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
-        mean = (states.float() * inside.unsqueeze(-1)).sum(1) / lengths[:, None]
+        own = inside(lengths, states.shape[1])
+        mean = (states.float() * own.unsqueeze(-1)).sum(1) / lengths[:, None]
         rows.append(batch)
         means.append(mean.half().cpu().numpy())
         seen.clear()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from stepdown import tokens
 from stepdown.errors import ModelError, StepdownError
-from stepdown.students.model import TextModel
+from stepdown.students.model import TextModel, inside
 
 
 class HuggingFaceNetwork(nn.Module):
@@ -28,7 +28,7 @@ class HuggingFaceNetwork(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits [batch, classes] of ids [batch, length] of which each text's first `lengths` count."""
-        mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
+        mask = inside(lengths, ids.shape[1]).long()
         logits: Tensor = self.classifier(input_ids=ids, attention_mask=mask).logits
         return logits
 

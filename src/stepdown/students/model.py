@@ -49,6 +49,11 @@ class TextModel:
         return self.tokenizer.encode(texts, self.max_length)
 
 
+def inside(lengths: Tensor, size: int) -> Tensor:
+    """Which of `size` positions are a text's own and no padding: bool [batch, size], for lengths [batch]."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
 # Ids of one batch when asking: large enough to keep the processor busy, small enough for any memory.
 _TOKENS_PER_BATCH = 8192
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from stepdown import store
 from stepdown.data import groups
-from stepdown.data.groups import Index, Keys
+from stepdown.data.groups import Index, Keys, KeySet
 from stepdown.tokens.sentences import sentences
 from stepdown.transfer.facts import SourceFacts
 from stepdown.transfer.pool import Pool
@@ -36,7 +36,7 @@ class Sieve:
     """
 
     def __init__(self, index: Index, taken: Keys, seed: int = 0) -> None:
-        self._index, self._taken = index, np.sort(taken)
+        self._index, self._taken = index, KeySet(taken)
         self._salt = groups.mix(np.array([seed], np.uint64))
         self._heaps: dict[int, store.Scratch] = {}
         self._sources: list[tuple[str, bool, Counter[str]]] = []
@@ -65,7 +65,7 @@ class Sieve:
 
     def _take(self, block: list[str], counts: Counter[str]) -> None:
         words = groups.words(block)
-        known = _hold(self._taken, words.whole)
+        known = self._taken.hold(words.whole)
         overlapping = self._index.overlaps(words) & ~known
         counts["repeated"] += int(known.sum())
         counts["overlapping"] += int(overlapping.sum())
@@ -128,14 +128,6 @@ def _read(heap: store.Scratch) -> tuple[Keys, list[int], list[str]]:
         sources += [source] * len(block)
         texts += block
     return np.array(ranks, np.uint64), sources, texts
-
-
-def _hold(ordered: Keys, keys: Keys) -> groups.Mask:
-    """Which of `keys` are among the ordered ones."""
-    if not len(ordered):
-        return np.zeros(len(keys), np.bool_)
-    at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
-    return np.asarray(ordered[at] == keys)
 
 
 def _facts(source: str, counts: Counter[str], kept: int) -> SourceFacts:
