@@ -12,6 +12,7 @@ import stepdown
 SOURCE = Path(stepdown.__file__).parent
 ROOMS = [
     "errors",
+    "tasks",
     "recipe",
     "store",
     "assets",

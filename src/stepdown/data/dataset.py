@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepdown.data.facts import Facts
+from stepdown.tasks import TaskKind
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,29 @@ class Task:
     """What is to be said of a text.
 
     Attributes:
-        kind: one label of several; other kinds are refused when data is read.
-        label_names: in the order of the labels' numbers.
+        kind: one label of several, any number of labels, or a number.
+        label_names: of the outputs of a model, in order; for regression the one name of what is predicted.
+        answers: the different right answers that the data holds, float32 [answers, outputs]; a label is an index into
+            them. Single-label: the identity matrix, so that a label is the number of its class. Multi-label: sets of
+            labels, 1 for those that apply. Regression: numbers, in the data's own unit.
+        is_pair: texts are pairs (`tasks.joined`).
     """
 
-    kind: Literal["single-label"]
+    kind: TaskKind
     label_names: tuple[str, ...]
+    answers: NDArray[np.float32] = field(compare=False, repr=False)
+    is_pair: bool = False
+
+    @classmethod
+    def of_classes(cls, label_names: Sequence[str], *, is_pair: bool = False) -> Task:
+        """One label of several."""
+        names = tuple(label_names)
+        return cls("single-label", names, np.eye(len(names), dtype=np.float32), is_pair)
+
+    def truth(self, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The right answers, float32 [n, outputs], for labels [n]; NaN where there is none (−1)."""
+        known = self.answers[np.maximum(labels, 0)]
+        return np.where((labels >= 0)[:, None], known, np.float32(np.nan))
 
 
 @dataclass(frozen=True)
@@ -29,8 +47,8 @@ class Split:
     """Labelled texts.
 
     Attributes:
-        texts: n texts, none of them blank.
-        labels: int64 [n], an index into the task's label names.
+        texts: n texts, none of them blank; pairs as `tasks.joined` makes them.
+        labels: int64 [n], an index into the task's answers; −1 where there is none.
     """
 
     texts: list[str]

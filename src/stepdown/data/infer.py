@@ -90,7 +90,7 @@ def infer(
     # One entry more than there are values: rows without a label, −1, find the last.
     index = np.array([*(order.get(name or "", -1) for name in classes.values()), -1], np.int64)
     labels = {split: index[rows.values] for split, rows in splits.items()}
-    return Inferred(Task("single-label", tuple(names.values())), labels, tuple(notes))
+    return Inferred(Task.of_classes(tuple(names.values())), labels, tuple(notes))
 
 
 def _numbers(said: Sequence[str], place: str) -> dict[str, str | None]:

@@ -13,7 +13,6 @@ from pydantic_core import ErrorDetails
 from stepdown.recipe.schema import (
     ARMS,
     LOSSES,
-    TASKS,
     CompareSpec,
     DataSpec,
     DistillSpec,
@@ -23,6 +22,7 @@ from stepdown.recipe.schema import (
     TeacherSpec,
     TransferSpec,
 )
+from stepdown.tasks import TASK_KINDS
 from stepdown.recipe.settings import CORES
 
 TABLES: Mapping[str, type[BaseModel]] = {
@@ -34,7 +34,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "compare": CompareSpec,
     "sources": SourceSpec,
 }
-CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "core": CORES, "loss": LOSSES, "task": TASKS}
+CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "core": CORES, "loss": LOSSES, "task": TASK_KINDS}
 # Tables that a recipe may have several of.
 _REPEATED = ("rungs", "sources")
 

@@ -7,7 +7,8 @@ schema has their keys, because recipes outlive versions.
 from collections.abc import Iterator, Mapping
 
 from stepdown.recipe.faults import Fault, found, nearest
-from stepdown.recipe.schema import TASKS, listed
+from stepdown.recipe.schema import listed
+from stepdown.tasks import TASK_KINDS
 
 _DOES = "this version does single-label classification of one text"
 
@@ -53,7 +54,7 @@ def _data(data: Mapping[str, object]) -> Iterator[Fault]:
     if data.get("label_separator") is not None:
         yield Fault(("data", "label_separator"), f"it makes several labels of one cell; {_DOES}")
     task = data.get("task")
-    if isinstance(task, str) and nearest(task, TASKS) in ("multi-label", "regression"):
+    if isinstance(task, str) and nearest(task, TASK_KINDS) in ("multi-label", "regression"):
         yield Fault(("data", "task"), f"found {found(task)}; {_DOES}")
 
 

@@ -21,13 +21,12 @@ from stepdown.recipe.settings import (
     layers_of,
     training_for,
 )
+from stepdown.tasks import TaskKind
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
-TaskName = Literal["single-label", "multi-label", "regression"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 LOSSES: tuple[Loss, ...] = get_args(Loss)
-TASKS: tuple[TaskName, ...] = get_args(TaskName)
 
 # A budget below this holds no vocabulary worth the name beside the smallest network.
 LEAST_PARAMS = 5_000
@@ -119,7 +118,7 @@ class DataSpec(_Spec):
     test: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     text: Words = _words(..., "the name of the column that holds the text")
     label: Words | None = _words(None, "the name of the column that holds the label")
-    task: TaskName | None = Field(
+    task: TaskKind | None = Field(
         default=None, description='"single-label" (two classes or more), or leave it out'
     )
     label_names: Annotated[tuple[Word, ...], BeforeValidator(listed)] | None = Field(

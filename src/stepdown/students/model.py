@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stepdown.tasks import TaskKind
 from stepdown.tokens import Tokenizer, Tokens
 
 Kind = Literal["compact", "bag", "huggingface"]
@@ -24,11 +25,13 @@ class TextModel:
         network: `forward(ids [batch, length] int64, lengths [batch] int64)` gives logits [batch, classes]; padding
             never changes a text's logits beyond rounding.
         tokenizer: its own: every model reads the text itself, never another model's ids.
-        label_names: in the order of the logits.
+        label_names: in the order of the outputs; of a regression the one name of what it predicts.
         max_length: most ids of a text; what is beyond is cut.
         kind: how it is saved and exported.
         description: what it is, in a few words for people.
         fresh: names of parameters that start at random beside pretrained ones, such as a new head; none once trained.
+        task: what its outputs are: logits of exclusive labels (softmax) or of labels each by itself (sigmoid), or a
+            number in the data's own unit.
     """
 
     network: nn.Module
@@ -38,6 +41,7 @@ class TextModel:
     kind: Kind
     description: str
     fresh: frozenset[str] = frozenset()
+    task: TaskKind = "single-label"
 
     @property
     def parameters(self) -> int:
