@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stepdown import assets
-from stepdown.data import groups, read
+from stepdown.data import hashing, read
 from stepdown.data.choose import choose
 from stepdown.data.columns import Rows
 from stepdown.data.load import understand
@@ -85,7 +85,7 @@ def propose(
     names = inferred.task.label_names
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
-    lengths = groups.words(train.texts).lengths
+    lengths = hashing.words(train.texts).lengths
     seeds, minutes, reason = fitting_seeds(len(train.texts), float(np.minimum(lengths, _MOST_WORDS).mean()))
     counts = np.bincount(inferred.labels["train"][inferred.labels["train"] >= 0], minlength=len(names))
     return Proposal(

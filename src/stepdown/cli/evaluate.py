@@ -36,7 +36,7 @@ def evaluate(
     MODEL is a bundle, the name of a model that comes with stepdown (sentiment), a model folder, or a hub id.
     """
     names, ask = _open(model)
-    split, rows = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
+    split, rows, _ = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
     said = ask(rows.texts)
     metrics = {name: dataclasses.asdict(one) for name, one in measures.measure(said, rows.labels).items()}
     document: dict[str, object] = {"model": model, "data": source, "split": split, "metrics": metrics}
