@@ -146,7 +146,10 @@ def test_hashes_are_the_same_in_every_process() -> None:
     code = "from stepdown.data.hashing import words; print(words(['one two three']).whole[0])"
     said = {
         subprocess.run(
-            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }

@@ -344,13 +344,6 @@ def test_a_rung_that_overrides_weights_can_learn_from_the_labels_alone() -> None
 @pytest.mark.parametrize(
     ("tables", "expected"),
     [
-        ({"data": {"text": ["a", "b"]}}, "data.text: two columns make a pair of texts; this version"),
-        ({"data": {"text": ["a", "b", "c"]}}, 'data.text: found ["a", "b", "c"]; expected the one column'),
-        ({"data": {"label": ["a", "b"]}}, "data.label: several columns make several labels a text; this"),
-        ({"data": {"label_separator": ";"}}, "data.label_separator: it makes several labels of one cell;"),
-        ({"data": {"task": "multi-label"}}, 'data.task: found "multi-label"; this version does single-label'),
-        ({"data": {"task": "regresion"}}, 'data.task: found "regresion"; this version does single-label'),
-        ({"transfer": {"text": ["a", "b"]}}, "transfer.text: several columns make a pair of texts; this"),
         ({"teacher": {"model": ["user/a", "labels:p"]}}, "teacher.model: ready soft labels (labels:…) are not"),
         ({"teacher": {"model": "labels:p"}}, "teacher.model: ready soft labels (labels:…) are not read by"),
     ],
@@ -985,18 +978,15 @@ def test_the_template_explains_every_key_that_works() -> None:
         for key, says in re.findall(r"^(?:# )?(\w+) = .*?(?: # (.+))?$", body, flags=re.M)
         if says or key == "arms"  # the arms are explained in the lines above them
     }
-    left_out = {("data", "label_separator")}
     inherited = {("rungs", key) for key in TABLES["distill"].model_fields}
-    assert explained == set(every_key) - left_out - inherited
+    assert explained == set(every_key) - inherited
 
 
 def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     text = template("x", {"source": "a.csv", "text": "t", "label": "l"})
-    examples = (
-        "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts|max_rows|max_bytes"
-    )
+    examples = "train|validation|test|task|label_names|label_separator|label_map|loss|unlabeled|text|max_texts|max_rows"
     # These go by the data or the model.
-    examples += "|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
+    examples += "|max_bytes|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False, "views": 0}

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepdown import data
-from stepdown.data import Split, held_out
+from stepdown.data import Split
 from stepdown.data import split as splitting
 from stepdown.data.groups import overlap
 from stepdown.data.hashing import normalise
+from stepdown.data.held_out import FEWEST_LONG
 from stepdown.data.split import Cut, cut
 from stepdown.data.strata import Strata
 from stepdown.errors import DataError
@@ -167,7 +168,7 @@ def test_report_texts_much_longer_than_train_are_mirrored() -> None:
     found = made(both, test=corpus(100, length=18, seed=9), selection_fraction=0.2)
     lengths = [len(text.split()) for text in found.selection.split.texts]
     assert min(lengths) >= 18
-    assert len(lengths) >= held_out.FEWEST_LONG
+    assert len(lengths) >= FEWEST_LONG
     assert not overlap(found.train.split.texts, found.selection.split.texts).any()
     assert found.story.removed["with_groups"] > 0
     assert "long texts" in found.story.origins["selection"]

@@ -179,7 +179,7 @@ def _one(cells: Sequence[Any], columns: Columns, source: str, row: int) -> Label
     if isinstance(cell, list | tuple | set):
         if columns.separator is not None:
             raise DataError(
-                f"{source}: row {row:,}: {column!r} holds a {_kind(cell)}, which needs no label_separator. Leave it out."
+                f"{source}: row {row:,}: {column!r} holds a {_kind(cell)}; label_separator is for texts. Leave it out."
             )
         return tuple(_member(member, column, source, row) for member in cell)
     said = _label(cell, column, source, row)

@@ -14,10 +14,10 @@ nothing. Equal texts overlap however frequent they are.
 The groups of a cut leave out the last rule: a phrase of three words stands in a hundred unrelated texts, and would
 weld a corpus into one group. `split` drops such texts after the cut instead, with `Index.overlaps`.
 
-Pairs of texts overlap when they are equal, or when a text of one and a text of the other, whichever their sides, do so
-by the rules about words in a row: who has learnt what was said of (a, b) knows something of (b, a) and of (a, c). But a
-text of a pair that is there in more pairs than boilerplate may be (one premise with a thousand hypotheses, a question
-that is asked of every text) links nothing. Of some corpora this still makes one large group; then `split` asks for less:
+Pairs of texts overlap when they are equal, or when a text of one and a text of the other, whichever their sides, do
+so by the rules about words in a row: who has learnt what was said of (a, b) knows something of (b, a) and of (a, c).
+But a text that is there in more pairs than boilerplate may be (one premise with a thousand hypotheses, a question that
+is asked of every text) links nothing. Of some corpora this still makes one large group; then `held_out` asks for less:
 `sharing_a_text`.
 
 Words and runs of words are compared by 64-bit hashes that do not depend on the process: among ten million

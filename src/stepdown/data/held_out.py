@@ -125,9 +125,10 @@ def by_groups(pool: Part, fraction: float, plan: Plan, story: Story) -> tuple[Pa
     )
     if len(welded) > 1 or rows is alone:
         story.notes.append(
-            f"The {what} of train are so much alike that {plan.name} could not be cut by groups of {what} that {linked}: "
-            f"{welded[0]:.0%} are in groups too large for it. It was cut {_by(how)}, so it overlaps train, and its "
-            f"results will look better than those on new texts. Separate validation and test files would cure that."
+            f"The {what} of train are so much alike that {plan.name} could not be cut by groups of {what} that "
+            f"{linked}: {welded[0]:.0%} are in groups too large for it. It was cut {_by(how)}, so it overlaps train, "
+            f"and its results will look better than those on new texts. Separate validation and test files would cure "
+            f"that."
         )
         return held, rest
     return held, _without_overlapping(rest, held, plan.strata, story)

@@ -57,8 +57,8 @@ def infer(
         return as_sets(met, [(value,) for value in said], label_names, known_names)
     if kind is None and label_names is None and look_like_numbers(said):
         met.notes.append(
-            f"{met.place} holds many different numbers, some of them fractions, so they are a quantity to be predicted: "
-            f'task = "regression". If they are classes, say task = "single-label".'
+            f"{met.place} holds many different numbers, some of them fractions, so they are a quantity to be "
+            f'predicted: task = "regression". If they are classes, say task = "single-label".'
         )
         kind = "regression"
     if kind == "regression":

@@ -13,9 +13,9 @@ from stepdown.data.choose import Columns, choose
 from stepdown.data.columns import Rows, Values
 from stepdown.data.dataset import Dataset, Split, Task
 from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts, Spread
+from stepdown.data.held_out import Part
 from stepdown.data.infer import Inferred, infer
 from stepdown.data.read import Found
-from stepdown.data.held_out import Part
 from stepdown.data.split import cut, overlap_between
 from stepdown.data.strata import Strata
 from stepdown.data.table import Table, listing

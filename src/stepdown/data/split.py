@@ -5,10 +5,11 @@ anything is chosen.
 - Only one of them: it is the report split, and the selection split is cut from train.
 - Neither: both are cut from train.
 
-Cuts go by the groups of `groups`, stratified by label, by each of several labels, or by ranges of numbers (`strata`); whatever of train then still overlaps a text that was cut is
-dropped. A split that came with the data stays as it is: train texts equal to one of its texts are dropped, what else
-they share is only reported. Where report texts are much longer than train texts (phrases to train on, sentences to
-report on), the selection split is made of the long texts of some groups, and the rest of these groups leaves train.
+Cuts go by the groups of `groups`, stratified by label, by each of several labels, or by ranges of numbers (`strata`);
+whatever of train then still overlaps a text that was cut is dropped. A split that came with the data stays as it is:
+train texts equal to one of its texts are dropped, what else they share is only reported. Where report texts are much
+longer than train texts (phrases to train on, sentences to report on), the selection split is made of the long texts of
+some groups, and the rest of these groups leaves train.
 
 Which groups are drawn depends on their texts and the seed alone, not on the order of rows.
 """
