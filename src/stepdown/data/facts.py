@@ -121,7 +121,7 @@ class Facts:
 
     Attributes:
         source: as the recipe names it.
-        text_column, label_column: as read.
+        text_column, label_column: as read; several with commas between them.
         task: kind of task.
         label_names: in order.
         splits: train, selection, report.
@@ -156,12 +156,12 @@ class Facts:
 
 
 def _lines(facts: Facts) -> list[str]:
-    what = "numbers" if facts.task == "regression" else f"{len(facts.label_names)} labels"
+    what = facts.task if facts.task == "regression" else f"{facts.task}, {len(facts.label_names)} labels"
     told = "how they lie" if facts.task == "regression" else "labels, most to least"
     columns = f"the columns {facts.text_column!r} and {_short(facts.label_column)!r}"
     return [
         f"Data    {facts.source}",
-        f"Task    {facts.task}, {what}, from {columns}",
+        f"Task    {what}, from {columns}",
         "",
         *_table(
             ["split", "rows", "words: median", "95%", "longest", told],

@@ -84,7 +84,8 @@ class Plan:
     leaks: Mask | None = None
 
 
-_Grouping = Callable[[Words], Ints]
+Grouping = Callable[[Words], Ints]
+"""The group of each row."""
 
 
 def by_groups(pool: Part, fraction: float, plan: Plan, story: Story) -> tuple[Part, Part]:
@@ -95,23 +96,20 @@ def by_groups(pool: Part, fraction: float, plan: Plan, story: Story) -> tuple[Pa
     """
     labels, words, is_pair = pool.split.labels, pool.words, pool.words.sides == 2
     wanted = draw.quotas(plan.strata.counts(labels), fraction)
-    alone = _drawn(pool, groups.equal(words), wanted, plan)
     what, linked = (
         ("pairs", "share a run of words or a text") if is_pair else ("texts", "share a run of words")
     )
-    levels: list[tuple[_Grouping, str]] = [(groups.components, linked)]
-    levels += [(groups.sharing_a_text, "share a text")] * is_pair
+    levels: list[tuple[Grouping, str]] = [(groups.components, f"whole groups of {what} that {linked}")]
+    if is_pair:
+        levels.append((groups.sharing_a_text, "whole groups of pairs that share a text"))
+    levels.append((groups.equal, "pair by pair" if is_pair else "text by text"))
     welded: list[float] = []
-    for grouping, shared in levels:
+    for grouping, _ in levels:
         group_of = grouping(words)
         rows = _drawn(pool, group_of, wanted, plan)
         welded.append(draw.too_large(labels, plan.strata, group_of, wanted))
-        # What is left beside large groups is no sample of the whole.
-        if welded[-1] <= MOST_WELDED and len(rows) * 2 >= len(alone):
-            how = f"whole groups of {what} that {shared}"
+        if welded[-1] <= MOST_WELDED and _is_sample(pool, rows, wanted, plan):
             break
-    else:
-        rows, how = alone, "pair by pair" if is_pair else "text by text"
     if len(np.unique(labels[rows])) < 2:
         raise DataError(
             f"train has {len(pool):,} rows after cleaning: too few of each {plan.strata.noun} to cut a {plan.name} "
@@ -120,22 +118,25 @@ def by_groups(pool: Part, fraction: float, plan: Plan, story: Story) -> tuple[Pa
     taken = np.zeros(len(pool), np.bool_)
     taken[rows] = True
     held, rest = pool.where(taken), pool.where(~taken)
-    story.origins[plan.name] = (
-        f"{len(held):,} rows, cut from train, stratified by {plan.strata.noun.replace('class', 'label')}, {how}."
+    how, by = levels[len(welded) - 1][1], plan.strata.noun.replace("class", "label")
+    story.origins[plan.name] = f"{len(held):,} rows, cut from train, stratified by {by}, {how}."
+    if len(welded) == 1:
+        return held, _without_overlapping(rest, held, plan.strata, story)
+    story.notes.append(
+        f"The {what} of train are so much alike that {plan.name} could not be cut by groups of {what} that {linked}: "
+        f"{welded[0]:.0%} are in groups too large for it. It was cut {how.replace('whole', 'by')}, so it overlaps "
+        f"train, and its results will look better than those on new texts. Separate validation and test files would "
+        f"cure that."
     )
-    if len(welded) > 1 or rows is alone:
-        story.notes.append(
-            f"The {what} of train are so much alike that {plan.name} could not be cut by groups of {what} that "
-            f"{linked}: {welded[0]:.0%} are in groups too large for it. It was cut {_by(how)}, so it overlaps train, "
-            f"and its results will look better than those on new texts. Separate validation and test files would cure "
-            f"that."
-        )
-        return held, rest
-    return held, _without_overlapping(rest, held, plan.strata, story)
+    return held, rest
 
 
-def _by(how: str) -> str:
-    return how.replace("whole groups", "by groups")
+def _is_sample(pool: Part, rows: Ints, wanted: Ints, plan: Plan) -> bool:
+    """Whether rows drawn by groups are about as many as can be had: what is left beside large groups is no sample."""
+    if plan.strata.counts(pool.split.labels[rows]).sum() * 2 >= wanted.sum():
+        return True
+    # Where rows are in several strata, all that is wanted of each can seldom be had.
+    return plan.strata.overlap and len(rows) * 2 >= len(_drawn(pool, groups.equal(pool.words), wanted, plan))
 
 
 def _drawn(pool: Part, group_of: Ints, wanted: Ints, plan: Plan) -> Ints:

@@ -40,6 +40,12 @@ def as_sets(
         met.notes.append(f"{met.place} holds lists of 0 and 1: each place in them was read as a label.")
     in_train = [sets[at] for at in np.flatnonzero(met.counts("train")).tolist()]
     found = {label for one in in_train for label in one}
+    idle = [column for column in met.columns.label if column not in found]
+    if idle and len(met.columns.label) > 1:
+        raise DataError(
+            f"{met.splits['train'].name}: the label column {idle[0]!r} is 0 in every row of train: there is nothing "
+            f"to learn of it. Take it out of label."
+        )
     if len(found) < 2:
         only = f"only {next(iter(found))!r}" if found else "no label that applies to a text"
         raise DataError(f"{met.place} holds {only}. Expected at least two labels.")
@@ -89,12 +95,6 @@ def _named(
         numeric = all(NUMBER.fullmatch(label) for one in sets for label in one)
         ordered = sorted(found, key=float) if numeric else sorted(found)
         return named(ordered, numeric, label_names, known_names, met.place, met.notes)
-    idle = [column for column in columns if column not in found]
-    if idle:
-        raise DataError(
-            f"{met.splits['train'].name}: the label column {idle[0]!r} is 0 in every row of train: there is nothing "
-            f"to learn of it. Take it out of label."
-        )
     if label_names is not None and len(label_names) == len(columns) and not set(label_names) & set(columns):
         return dict(zip(columns, label_names, strict=True))
     return named(columns, False, label_names, None, met.place, met.notes)
