@@ -137,6 +137,7 @@ def test_no_label_applies_is_an_answer_and_no_label_is_none(tmp_path: Path) -> N
     parted = write_csv(tmp_path / "a.csv", ["label"], [["a", "b|a", "", "|"] * 50])
     found = load(parted, label_separator="|")
     assert len(found.unlabeled) == 50
+    assert any("where no label applies, write []" in note for note in found.facts.notes)
     assert sum(split.without for split in found.facts.splits.values()) == 50
     empty = write_csv(tmp_path / "b.csv", "xy", [[1, 0, "", -1] * 50, [0, 0, None, -1] * 50])
     with pytest.raises(DataError, match="'y' is 0 in every row of train"):

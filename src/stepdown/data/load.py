@@ -99,6 +99,8 @@ def understand(
             notes.append(f"{split} has no column {listing(missing)}, so it counts as no {split} split.")
             continue
         splits[split] = reading.rows(table, columns, values)
+    if columns.separator is not None and any(rows.unlabeled for rows in splits.values()):
+        notes.append("An empty cell is a label that is not known; where no label applies, write [].")
     known = names_of(found, found.tables["train"], columns)
     inferred = infer(splits, values, columns=columns, kind=kind, label_names=label_names, known_names=known)
     for split in [name for name in splits if name != "train"]:
