@@ -37,8 +37,7 @@ def evaluate(
     MODEL is a bundle, the name of a model that comes with stepdown (sentiment), a model folder, or a hub id.
     """
     names, ask = _open(model)
-    split, rows = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
-    task = Task.of_classes(names)
+    split, rows, task = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
     said = measures.Said(ask(rows.texts))
     found = measures.measure(task, said, rows.labels)
     metrics = {name: dataclasses.asdict(one) for name, one in found.items()}
