@@ -21,8 +21,8 @@ from click.testing import CliRunner
 from stepdown.cli.predict import predict
 from stepdown.errors import DataError, InputError
 from stepdown.runtime import Classifier, bundle
-from stepdown.runtime.predict import Counts, Work, answers, run
 from stepdown.runtime.columns import Wanted
+from stepdown.runtime.predict import Counts, Work, answers, run
 from stepdown.runtime.rows import BadRow, from_stream
 from stepdown.runtime.tables import from_file
 

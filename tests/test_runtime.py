@@ -338,7 +338,10 @@ def decoded(document: dict[str, object]) -> None:
         ({"format": "zip"}, "'format' is 'zip'"),
         ({"version": 2}, r"version 2 of the format.*pip install -U stepdown"),
         ({"version": True}, "version True"),
-        ({"task": {"kind": "regression", "label_names": ["a", "b"]}}, "the task is 'regression'"),
+        (
+            {"task": {"kind": "ranking", "label_names": ["a", "b"]}},
+            "'kind' is 'ranking'; expected one of single-l",
+        ),
         ({"task": {"kind": "single-label", "label_names": ["a", ""]}}, "label_names"),
         ({"task": []}, r"'task' is \[\]; expected an object"),
         ({"max_length": 10**12}, "'max_length' is 1000000000000; expected a whole number"),
