@@ -195,13 +195,12 @@ _WAYS = {
 
 def _applies(calibration: Calibration) -> tuple[str, ...]:
     """From which probability on labels apply, where that was chosen."""
-    thresholds = sorted(set(calibration.thresholds or ()))
-    if not thresholds:
+    if not calibration.thresholds:
         return ()
-    least = " to ".join(f"{value:.2g}" for value in {thresholds[0]: 0, thresholds[-1]: 0})
-    own = "its own threshold, " if len(thresholds) > 1 else ""
+    low, high = min(calibration.thresholds), max(calibration.thresholds)
+    least = f"{low:.2g}" if low == high else f"its own threshold, {low:.2g} to {high:.2g}"
     return (
-        f"A label applies where its probability is at least {own}{least}, as chosen on {calibration.n:,} "
+        f"A label applies where its probability is at least {least}, as chosen on {calibration.n:,} "
         f"{calibration.split} texts.",
     )
 
