@@ -104,7 +104,7 @@ def _metric(task: TaskKind, said: np.ndarray, truth: np.ndarray) -> float | None
         return float((said == truth).all(1).mean())
     if task == "multi-label":
         marked = float(said.sum() + truth.sum())
-        return 2 * float((said * truth).sum()) / marked if marked else 0.0
+        return 2 * float((said * truth).sum()) / marked if marked else 1.0  # as `evaluate.multi_label` has it
     if said.std() == 0 or truth.std() == 0:
         return None
     return float(np.corrcoef(said[:, 0].astype(np.float64), truth[:, 0].astype(np.float64))[0, 1])

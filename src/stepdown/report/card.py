@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepdown.evaluate import Metric
+from stepdown.evaluate import TITLES
 from stepdown.report.content import (
     Content,
     content,
     count,
+    figure,
     gold_epochs,
     interval,
     passes,
@@ -20,7 +21,7 @@ from stepdown.report.content import (
     spending,
 )
 from stepdown.report.markdown import escape
-from stepdown.results import Cell, MetricName, Results, parse
+from stepdown.results import Cell, Results, parse
 from stepdown.runtime import Source
 from stepdown.tasks import TaskKind
 
@@ -116,16 +117,15 @@ def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterat
 
 def _measured(run: Results, student: Cell) -> Iterator[str]:
     alike = [cell for cell in run.cells if (cell.position, cell.arm) == (student.position, student.arm)]
-    metric: MetricName = getattr(run, "metric", "accuracy")  # results of before it was told are of accuracy
-    own = student.metrics[metric]
-    yield f"- {_METRICS[metric]} on {run.data.report:,} texts kept aside: {_figure(metric, own)}, 95% interval."
+    metric, title = run.metric, TITLES[run.metric]
+    own = interval(student.metrics[metric], metric)
+    yield f"- {title[0].upper()}{title[1:]} on {run.data.report:,} texts kept aside: {own}, 95% interval."
     if len(alike) > 1:
-        mean = sum(cell.metrics[metric].value for cell in alike) / len(alike)
+        mean = figure(sum(cell.metrics[metric].value for cell in alike) / len(alike), metric)
         best = max(cell.selection_metrics[metric].value for cell in alike)
-        chosen = " This one did best on the selection texts."
-        yield f"- Mean over {len(alike)} seeds trained alike: {_value(metric, mean)}." + (
-            chosen if student.selection_metrics[metric].value == best else ""
-        )
+        is_best = student.selection_metrics[metric].value == best
+        chosen = " This one did best on the selection texts." if is_best else ""
+        yield f"- Mean over {len(alike)} seeds trained alike: {mean}.{chosen}"
     if "macro_f1" in student.metrics:
         yield f"- Macro F1: {percent(student.metrics['macro_f1'].value)}."
     if "agreement" in student.metrics:
@@ -139,16 +139,3 @@ def _answers(label_names: tuple[str, ...], task: TaskKind) -> str:
     if task == "multi-label":
         return f"It answers with those of {count} labels that apply, which may be none or several: {names}."
     return f"It answers with one of {count} labels: {names}."
-
-
-_METRICS = {"accuracy": "Accuracy", "micro_f1": "Micro F1", "pearson": "Pearson's correlation"}
-
-
-def _value(metric: MetricName, value: float) -> str:
-    return f"{value:.3f}" if metric == "pearson" else percent(value)
-
-
-def _figure(metric: MetricName, measured: Metric) -> str:
-    if metric != "pearson":
-        return interval(measured)
-    return f"{_value(metric, measured.value)} ({_value(metric, measured.low)} to {_value(metric, measured.high)})"

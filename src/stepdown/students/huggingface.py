@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from stepdown import tokens
 from stepdown.errors import ModelError, StepdownError
 from stepdown.students.model import TextModel, inside
+from stepdown.tasks import TaskKind
 
 
 class HuggingFaceNetwork(nn.Module):
@@ -48,7 +49,14 @@ class Loaded:
     notes: tuple[str, ...]
 
 
-def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: int, seed: int = 0) -> Loaded:
+def load(
+    folder: Path,
+    label_names: Sequence[str] | None = None,
+    *,
+    max_length: int,
+    seed: int = 0,
+    task: TaskKind = "single-label",
+) -> Loaded:
     """Read a classifier from a folder with config.json, weights and tokenizer.
 
     Args:
@@ -56,6 +64,7 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
         label_names: the data's labels, for a head that is to be trained; None takes the checkpoint's own head.
         max_length: most ids of a text; lowered to what the model's positions can take.
         seed: of a head that is not in the checkpoint.
+        task: what a new head is for; a checkpoint's own head says itself what it is for.
 
     Raises:
         ModelError: no readable model in the folder, in the user's words.
@@ -75,6 +84,7 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
             if label_names is not None:
                 config.id2label = dict(enumerate(label_names))
                 config.label2id = {name: index for index, name in enumerate(label_names)}
+                config.problem_type = _PROBLEM_TYPES[task]
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(seed)
                 classifier, info = AutoModelForSequenceClassification.from_pretrained(
@@ -123,6 +133,7 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
         "huggingface",
         describe(classifier),
         frozenset(f"classifier.{key}" for key in missing),
+        task=task if label_names is not None else _task_of(config),
     )
     notes = []
     if unexpected:
@@ -133,13 +144,36 @@ def load(folder: Path, label_names: Sequence[str] | None = None, *, max_length: 
     return Loaded(model, own_head and not missing, tuple(notes))
 
 
-def load_teacher(folder: Path, label_names: Sequence[str], *, max_length: int, seed: int = 0) -> Loaded:
+# What transformers calls the tasks; models, and other tools, choose their loss and their probabilities by it.
+_PROBLEM_TYPES: Mapping[TaskKind, str] = {
+    "single-label": "single_label_classification",
+    "multi-label": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+def _task_of(config: Any) -> TaskKind:
+    """What a checkpoint's head is for; single-label where its configuration does not say."""
+    named = {problem: kind for kind, problem in _PROBLEM_TYPES.items()}
+    return named.get(str(config.problem_type), "single-label")
+
+
+def load_teacher(
+    folder: Path,
+    label_names: Sequence[str],
+    *,
+    max_length: int,
+    seed: int = 0,
+    task: TaskKind = "single-label",
+) -> Loaded:
     """A classifier with its own head and labels if it has a head, else with a fresh head for the data's labels.
 
     Arguments and errors are those of `load`.
     """
     found = load(folder, max_length=max_length)
-    return found if found.has_head else load(folder, label_names, max_length=max_length, seed=seed)
+    if found.has_head:
+        return found
+    return load(folder, label_names, max_length=max_length, seed=seed, task=task)
 
 
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})
@@ -180,6 +214,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
         teacher.max_length,
         "huggingface",
         describe(classifier),
+        task=teacher.task,
     )
 
 
@@ -220,6 +255,7 @@ def save(model: TextModel, folder: Path) -> None:
     classifier = model.network.classifier
     classifier.config.id2label = dict(enumerate(model.label_names))
     classifier.config.label2id = {name: index for index, name in enumerate(model.label_names)}
+    classifier.config.problem_type = _PROBLEM_TYPES[model.task]
     with _quiet():
         classifier.save_pretrained(folder)
     model.tokenizer.save(folder)
