@@ -72,6 +72,7 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
         about["max_length"],
         family,
         shape.describe(),
+        is_pair=shape.is_pair,
     )
 
 
