@@ -107,8 +107,9 @@ def test_wordpiece_equals_the_library(max_length: int) -> None:
     theirs.enable_truncation(max_length)
     ours = BertWordPiece(vocabulary_)
     texts = [text.replace(SEPARATOR, " ") for text in fuzz(1000)]
-    some = pairs_of(texts, 500) + pairs_of(counted(max_length if max_length < 40 else 40), 500)
-    some += pairs_of(["x " * 600, "x " * 601, "x", ""], 20)  # more than a thousand characters
+    some = pairs_of(texts, 500) + pairs_of(counted(min(max_length, 40)), 500)
+    if max_length > 16:  # what the library cuts off it keeps in pieces, which of long texts are many
+        some += pairs_of(["x " * 600, "x " * 601, "x", ""], 20)  # more than a thousand characters
     expected = theirs.encode_batch(some)
     found = ours.encode([joined(*pair) for pair in some], max_length)
     wrong = [
