@@ -22,8 +22,8 @@ from stepdown.recipe.schema import (
     TeacherSpec,
     TransferSpec,
 )
-from stepdown.tasks import TASK_KINDS
 from stepdown.recipe.settings import CORES
+from stepdown.tasks import TASK_KINDS
 
 TABLES: Mapping[str, type[BaseModel]] = {
     "data": DataSpec,
