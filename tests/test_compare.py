@@ -17,8 +17,8 @@ from stepdown.compare import (
     compare,
     holm,
     holm_levels,
-    mean_interval,
     sentence,
+    share_interval,
 )
 from stepdown.evaluate import proportion
 
@@ -151,7 +151,7 @@ def test_a_large_difference_is_shown_and_in_the_right_direction() -> None:
 def test_mean_interval_covers_an_arms_accuracy() -> None:
     rng = np.random.default_rng(5)
     for spread in (0.0, 0.01):
-        found = [mean_interval(arms(rng, (0.88,), spread)[0]) for _ in range(2000)]
+        found = [share_interval(arms(rng, (0.88,), spread)[0]) for _ in range(2000)]
         assert 0.93 <= np.mean([m.low <= 0.88 <= m.high for m in found]) <= 0.97
 
 
@@ -349,14 +349,14 @@ def test_matrices_that_do_not_fit_are_refused(a: tuple[int, int], b: tuple[int, 
 
 def test_one_seed_has_wilsons_interval() -> None:
     correct = some(np.random.default_rng(15), 1, 90)
-    assert mean_interval(correct) == proportion(int(correct.sum()), 90)
+    assert share_interval(correct) == proportion(int(correct.sum()), 90)
 
 
 def test_more_seeds_narrow_the_mean_of_noise_but_never_below_all_answers_independent() -> None:
     rng = np.random.default_rng(16)
     correct = some(rng, 3, 500, 0.7)
-    narrow, independent = mean_interval(correct), proportion(int(correct.sum()), 1500)
-    one_seed = mean_interval(correct[:1])
+    narrow, independent = share_interval(correct), proportion(int(correct.sum()), 1500)
+    one_seed = share_interval(correct[:1])
     assert narrow.high - narrow.low < one_seed.high - one_seed.low
     assert narrow.high - narrow.low >= independent.high - independent.low
     assert narrow.n == 500
@@ -364,19 +364,19 @@ def test_more_seeds_narrow_the_mean_of_noise_but_never_below_all_answers_indepen
 
 def test_equal_seeds_are_worth_one() -> None:
     correct = np.repeat(some(np.random.default_rng(17), 1, 400), 4, 0)
-    same, alone = mean_interval(correct), mean_interval(correct[:1])
+    same, alone = share_interval(correct), share_interval(correct[:1])
     assert (same.low, same.high) == pytest.approx((alone.low, alone.high), abs=5e-4)
 
 
 @pytest.mark.parametrize("value", [0, 1])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 40), (2, 40), (3, 40)])
 def test_all_right_and_all_wrong_keep_an_interval(value: int, shape: tuple[int, int]) -> None:
-    found = mean_interval(np.full(shape, bool(value)))
+    found = share_interval(np.full(shape, bool(value)))
     assert found == proportion(value * shape[1], shape[1])
 
 
 def test_a_mean_over_seeds_of_one_text_is_its_share() -> None:
-    found = mean_interval(np.array([[True], [True], [False]]))
+    found = share_interval(np.array([[True], [True], [False]]))
     assert found.value == pytest.approx(2 / 3)
     assert 0 <= found.low < found.value <= found.high <= 1
 

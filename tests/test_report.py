@@ -19,10 +19,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from stepdown import report, results
-from stepdown.compare import Pair, compare, mean_interval
+from stepdown.compare import Pair, compare, share_interval
 from stepdown.data.facts import Conflicts, Facts, Lengths, Overlap, Removed, SplitFacts
 from stepdown.errors import InputError
-from stepdown.evaluate import Metric, measure
+from stepdown.evaluate import Metric
+from stepdown.evaluate.single_label import measure
 from stepdown.report import content, plot
 from stepdown.report.markdown import escape
 from stepdown.report.terminal import _width
@@ -268,7 +269,7 @@ def test_intervals_of_the_table_are_those_over_seeds() -> None:
     rungs = [replace(cell, id=f"r{s}", kind="rung", position=1, seed=s, params=10 + s) for s in (2, 0, 1)]
     correct = {one.id: rng.random(50) < 0.7 for one in (cell, *rungs)}
     rows = results.table([asdict(one) for one in (cell, *rungs)], correct, {})
-    over_seeds = mean_interval(np.stack([correct[key] for key in ("r0", "r1", "r2")]))
+    over_seeds = share_interval(np.stack([correct[key] for key in ("r0", "r1", "r2")]))
     assert rows[1]["metrics"] == {"accuracy": asdict(over_seeds)}
     # A teacher that is ready-made labels has neither parameters nor a time.
     assert (rows[1]["params"], rows[1]["times_smaller"], rows[1]["times_faster"]) == (12, None, None)
@@ -286,7 +287,7 @@ def test_every_layout_of_every_run_says_what_matters(any_run: dict[str, Any], fo
         return
     told = content.content(results.parse(any_run))
     for line in told.lines:
-        assert line.accuracy in text
+        assert line.primary in text
         assert line.parameters in text
     assert "stepdown predict runs/movies/bundle" in text
     flat = " ".join(text.split())
@@ -301,7 +302,7 @@ def test_findings_are_sentences(run: dict[str, Any]) -> None:
     assert told.headline == (
         "The student (bidirectional GRU, 20K words) has 249,312 parameters in 997 kB, 91× smaller and 91× faster "
         f"than the teacher, and keeps {told.lines[-1].kept} of its accuracy "
-        f"({told.lines[-1].accuracy.split()[0]} against {told.lines[0].accuracy.split()[0]})."
+        f"({told.lines[-1].primary.split()[0]} against {told.lines[0].primary.split()[0]})."
     )
     assert told.warnings[0].startswith("3 of 400 report texts share a run of words")
     data = " ".join(told.sections["Data"])

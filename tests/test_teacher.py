@@ -1,12 +1,16 @@
 """A teacher's labels are matched with the data's, or refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from stepdown.data.dataset import Task
 from stepdown.errors import ModelError
 from stepdown.students import huggingface
-from stepdown.students.model import logits
-from stepdown.teacher import align, reorder
+from stepdown.students.model import TextModel, logits
+from stepdown.tasks import TaskKind
+from stepdown.teacher import align, for_two_classes, in_unit_of, reorder, require_kind
 from tests.conftest import make_teacher
 
 LABELS = np.array([0, 1, 1, 0] * 25)
@@ -67,3 +71,107 @@ def test_a_reordered_teacher_says_the_same_in_the_other_order(tmp_path) -> None:
     after = reorder(found, np.array([2, 0, 1]), ["x", "y", "z"])
     assert after.label_names == ("x", "y", "z")
     assert np.abs(logits(after, after.encode(texts)) - before[:, [2, 0, 1]]).max() < 1e-6
+
+
+TEXTS = ["good word1", "bad word2 word3", "word4", "great fine word5 word6"]
+
+
+def a_teacher(folder: Path, outputs: int, task: TaskKind) -> TextModel:
+    """A classifier of that kind as it comes back from disk."""
+    made = huggingface.load(
+        make_teacher(folder), [f"l{i}" for i in range(outputs)], max_length=32, task=task
+    ).model
+    kept = folder / "kept"
+    kept.mkdir()
+    huggingface.save(made, kept)
+    found = huggingface.load(kept, max_length=32)
+    assert found.has_head
+    return found.model
+
+
+def a_task(kind: TaskKind, outputs: int) -> Task:
+    return Task(kind, tuple(f"l{i}" for i in range(outputs)), np.eye(outputs, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("kind", "outputs"), [("single-label", 3), ("multi-label", 3), ("regression", 1), ("single-label", 2)]
+)
+def test_a_model_keeps_its_kind_on_disk(tmp_path: Path, kind: TaskKind, outputs: int) -> None:
+    found = a_teacher(tmp_path / "t", outputs, kind)
+    assert found.task == kind
+    require_kind(found, a_task(kind, outputs))
+
+
+@pytest.mark.parametrize(
+    ("taught", "outputs", "asked", "labels", "says"),
+    [
+        (
+            "regression",
+            1,
+            "single-label",
+            3,
+            "for predicting a number, and the data is for one of several labels",
+        ),
+        ("regression", 1, "single-label", 2, "for predicting a number"),
+        (
+            "multi-label",
+            3,
+            "single-label",
+            3,
+            "for any number of labels a text, and the data is for one of several",
+        ),
+        (
+            "single-label",
+            3,
+            "regression",
+            1,
+            "for one of several labels a text, and the data is for predicting a",
+        ),
+        (
+            "regression",
+            1,
+            "multi-label",
+            3,
+            "for predicting a number, and the data is for any number of labels",
+        ),
+    ],
+)
+def test_a_teacher_for_another_kind_of_task_is_refused(
+    tmp_path: Path, taught: TaskKind, outputs: int, asked: TaskKind, labels: int, says: str
+) -> None:
+    with pytest.raises(ModelError, match=says):
+        require_kind(a_teacher(tmp_path / "t", outputs, taught), a_task(asked, labels))
+
+
+def test_one_output_for_two_classes_is_the_log_odds_of_the_second(tmp_path: Path) -> None:
+    single = huggingface.load(make_teacher(tmp_path / "t"), ["LABEL_0"], max_length=32).model
+    require_kind(single, a_task("single-label", 2))
+    before = logits(single, single.encode(TEXTS))
+    both = for_two_classes(single, ("no", "yes"))
+    after = logits(both, both.encode(TEXTS))
+    assert after.shape == (4, 2)
+    assert np.abs(after[:, 1] - after[:, 0] - before[:, 0]).max() < 1e-6
+
+
+def test_numbers_in_another_unit_are_brought_into_the_datas(tmp_path: Path) -> None:
+    found = a_teacher(tmp_path / "t", 1, "regression")
+    said = logits(found, found.encode(TEXTS))[:, 0]
+    truth = 5 * said + 2
+    scaled, note = in_unit_of(found, said, truth, "score")
+    assert scaled.label_names == ("score",)
+    assert "5 · number + 2" in (note or "")
+    assert np.abs(logits(scaled, scaled.encode(TEXTS))[:, 0] - truth).max() < 1e-4
+    same, note = in_unit_of(found, said, said + np.array([0.1, -0.1, 0.1, -0.1]) * said.std(), "score")
+    assert note is None
+    assert same.network is found.network
+
+
+def test_sets_of_labels_without_names_are_matched_by_agreement() -> None:
+    rng = np.random.default_rng(0)
+    sets = (rng.random((300, 3)) < [0.5, 0.2, 0.1]).astype(np.float32)
+    said = (4 * sets[:, [2, 0, 1]] - 2).astype(np.float32)
+    names = ["LABEL_0", "LABEL_1", "LABEL_2"]
+    labels = np.arange(300)
+    assert align(names, ["a", "b", "c"], None, said, labels, sets).tolist() == [1, 2, 0]
+    with pytest.raises(ModelError, match="no order of them is clearly the data's"):
+        align(names, ["a", "b", "c"], None, rng.normal(size=(300, 3)).astype(np.float32), labels, sets)

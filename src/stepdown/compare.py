@@ -1,8 +1,9 @@
 """Paired comparison of two ways to train, and the words it may claim.
 
-The data are matrices of correctness, shape [seeds, n]: row s is the model of seed s on the n texts of the
-report split. Two arms share seeds and texts, so all that is used is d = b − a, in {−1, 0, 1}. Seeds and texts
-are crossed random effects (Baayen, Davidson and Bates 2008): with
+The data are matrices of what each text adds to the primary metric (`evaluate.by_text`), shape [seeds, n]: row s is the
+model of seed s on the n texts of the report split. For accuracy that is whether the text was classified correctly, for
+other metrics the metric's linearisation. Two arms share seeds and texts, so all that is used is d = b − a, for accuracy
+in {−1, 0, 1}. Seeds and texts are crossed random effects (Baayen, Davidson and Bates 2008): with
 
     d[s, i] = μ + seed_s + text_i + residual_si
 
@@ -47,11 +48,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from stepdown.evaluate import LEVEL, PRIMARY, Floats, Metric, proportion, wilson
+from stepdown.evaluate import LEVEL, Floats, Metric, proportion, wilson
 
 Verdict = Literal["better", "worse", "no difference shown"]
 Kind = Literal["arm", "rung", "model"]
 Basis = Literal["seeds and texts", "texts only"]
+Values = NDArray[np.bool_] | Floats
 
 FEW_DEGREES = 10
 """With fewer degrees of freedom than this it is the number of seeds that limits what can be shown."""
@@ -68,15 +70,15 @@ class Pair:
         kind: `arm` and `rung` are about ways to train and need seeds; `model` is about these two trained
             models and no others, so texts are the only chance in it and one row each will do.
         a, b: their names, as printed; the difference is b − a.
-        correct_a, correct_b: bool, shape [seeds, n], rows in the same order of seeds. One row beside several
+        values_a, values_b: shape [seeds, n], bool or float, rows in the same order of seeds. One row beside several
             stands for a model that all seeds share (the teacher): what is found is conditional on it.
     """
 
     kind: Kind
     a: str
     b: str
-    correct_a: NDArray[np.bool_]
-    correct_b: NDArray[np.bool_]
+    values_a: Values
+    values_b: Values
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Comparison:
 
     Attributes:
         kind, a, b: as in `Pair`.
-        metric: what is compared; the mean of the correctness matrices.
+        metric: what is compared; the mean of the matrices.
         difference: b − a.
         low, high: its 95% interval, not widened for the number of comparisons.
         p: two-sided, of no difference, on its own.
@@ -139,7 +141,7 @@ class _Mean:
     basis: Basis
 
 
-def compare(pairs: Sequence[Pair], metric: str = PRIMARY) -> list[Comparison]:
+def compare(pairs: Sequence[Pair], metric: str = "accuracy") -> list[Comparison]:
     """Compares each pair; together they are the family over which Holm (1979) keeps false verdicts below 5%.
 
     Pass everything that one report prints in one call: pairs of arms also learn from each other how far seeds
@@ -169,7 +171,7 @@ def compare(pairs: Sequence[Pair], metric: str = PRIMARY) -> list[Comparison]:
                 low=max(mean.value - half, -1.0),
                 high=min(mean.value + half, 1.0),
                 p=float(p_values[i]),
-                n=pair.correct_a.shape[1],
+                n=pair.values_a.shape[1],
                 seeds=_seeds(pair),
                 resolution=_resolution(mean, levels.get(i)),
                 verdict="no difference shown" if not shown else "better" if mean.value > 0 else "worse",
@@ -182,7 +184,23 @@ def compare(pairs: Sequence[Pair], metric: str = PRIMARY) -> list[Comparison]:
     return comparisons
 
 
-def mean_interval(correct: NDArray[np.bool_]) -> Metric:
+def mean_interval(values: Floats) -> Metric:
+    """The mean of a metric's matrix over seeds, for models of other seeds on other texts: Student's interval.
+
+    Variance and degrees of freedom are those of this module's docstring. Fewer than 3 seeds: texts only.
+
+    Args:
+        values: what each text adds to the metric, shape [seeds, n], n ≥ 1.
+    """
+    mean = _crossed(values)
+    half = _half_width(mean, 1 - LEVEL)
+    n = values.shape[1]
+    if not np.isfinite(half):  # a single text tells nothing of others
+        half = 0.0
+    return Metric(mean.value, max(mean.value - half, -1.0), min(mean.value + half, 1.0), n)
+
+
+def share_interval(correct: NDArray[np.bool_]) -> Metric:
     """The mean of a correctness (or agreement) matrix over seeds, for models of other seeds on other texts.
 
     Wilson's interval at the effective number of texts p(1 − p)/var, with Student's quantile (as survey
@@ -271,19 +289,19 @@ def _places(c: Comparison) -> int:
 
 
 def _seeds(pair: Pair) -> int:
-    return max(len(pair.correct_a), len(pair.correct_b))
+    return max(len(pair.values_a), len(pair.values_b))
 
 
 def _can_claim(pair: Pair) -> bool:
-    return pair.correct_a.shape[1] > 1 and (pair.kind == "model" or _seeds(pair) >= MIN_SEEDS)
+    return pair.values_a.shape[1] > 1 and (pair.kind == "model" or _seeds(pair) >= MIN_SEEDS)
 
 
 def _shared_spread(pairs: Sequence[Pair]) -> _Spread | None:
     """2 MS_arm:seed over all arms; None with fewer than three, where a pair's own mean square says it all."""
-    arms: dict[str, NDArray[np.bool_]] = {}
+    arms: dict[str, Values] = {}
     for pair in pairs:
         if pair.kind == "arm":
-            for name, correct in ((pair.a, pair.correct_a), (pair.b, pair.correct_b)):
+            for name, correct in ((pair.a, pair.values_a), (pair.b, pair.values_b)):
                 if not np.array_equal(arms.setdefault(name, correct), correct):
                     raise ValueError(f"the arm {name} stands for two different matrices")
     if len(arms) < 3 or len({correct.shape for correct in arms.values()}) > 1:
@@ -296,14 +314,14 @@ def _shared_spread(pairs: Sequence[Pair]) -> _Spread | None:
 
 
 def _difference(pair: Pair, shared: _Spread | None) -> _Mean:
-    a, b = pair.correct_a, pair.correct_b
+    a, b = pair.values_a, pair.values_b
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(a.size, b.size) == 0:
         raise ValueError(
             f"{pair.a} {a.shape} and {pair.b} {b.shape} are not [seeds, n] on the same n ≥ 1 texts"
         )
     if len(a) != len(b) and min(len(a), len(b)) > 1:
         raise ValueError(f"{pair.a} has {len(a)} seeds and {pair.b} has {len(b)}: pairs need the same seeds")
-    d = b.astype(np.float64) - a
+    d = b.astype(np.float64) - a.astype(np.float64)
     seeds, n = d.shape
     mean = _crossed(d, shared, texts_only=pair.kind == "model")
     return replace(mean, variance=max(mean.variance + 1 / (seeds * n) ** 2, 1 / n**2))

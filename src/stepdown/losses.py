@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from stepdown.tasks import TaskKind
 
 
 def kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -52,18 +55,25 @@ def mse(student: Tensor, teacher: Tensor, clip: float = 6.0) -> Tensor:
     return (margins(student) - margins(teacher).clamp(-clip, clip)).square().mean(-1)
 
 
-def mean_teacher(teachers: Tensor, loss: Literal["kl", "mse"]) -> Tensor:
+def mean_teacher(teachers: Tensor, loss: Literal["kl", "mse"], task: TaskKind = "single-label") -> Tensor:
     """Several teachers as one: a student's loss to it is its mean loss to each of them, up to a constant.
 
     Hinton, Vinyals and Dean (2015), section 3, distil an ensemble by the mean of its members' probabilities. That is
     what the mean of `kl` (at T = 1) leads to; the mean of `mse` (without clipping) leads to the mean of the margins.
 
     Args:
-        teachers: logits, shape [teachers, n, classes].
+        teachers: logits, shape [teachers, n, classes], or numbers, [teachers, n, 1].
+        loss: the student's.
+        task: for labels that are judged each by itself, the mean probability of each; of numbers, the mean.
 
     Returns:
-        Logits, shape [n, classes]: logarithms of the mean probabilities, or means of the centred logits.
+        Logits, shape [n, classes]: logarithms of the mean probabilities, or means of the centred logits; or numbers.
     """
+    if task == "regression" or (task == "multi-label" and loss == "mse"):
+        return teachers.mean(0)
+    if task == "multi-label":
+        yes, no = F.logsigmoid(teachers).logsumexp(0), F.logsigmoid(-teachers).logsumexp(0)
+        return yes - no
     if loss == "kl":
         return F.log_softmax(teachers, dim=-1).logsumexp(0) - math.log(len(teachers))
     return (teachers - teachers.mean(-1, keepdim=True)).mean(0)
@@ -78,6 +88,51 @@ def hint(guess: Tensor, hint: Tensor) -> Tensor:
         Shape [batch].
     """
     return (guess - hint).square().mean(-1)
+
+
+def binary_kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """`kl` of labels that are judged each by itself: summed over labels, each a distribution over yes and no.
+
+    Up to a constant that is binary cross-entropy on the teacher's probabilities, times T².
+
+    Args:
+        student, teacher: logits, shape [batch, labels].
+        temperature: T > 0; logits are divided by it.
+
+    Returns:
+        Shape [batch], in nats, at least 0.
+    """
+    t, s = teacher / temperature, student / temperature
+    yes, no = F.logsigmoid(t) - F.logsigmoid(s), F.logsigmoid(-t) - F.logsigmoid(-s)
+    p = torch.sigmoid(t)
+    return (p * yes + (1 - p) * no).sum(-1) * temperature**2
+
+
+def logit_mse(student: Tensor, teacher: Tensor, clip: float = 6.0) -> Tensor:
+    """`mse` of labels that are judged each by itself: of logits, the teacher's clipped to ±`clip`; shape [batch]."""
+    return (student - teacher.clamp(-clip, clip)).square().mean(-1)
+
+
+def squared_error(said: Tensor, right: Tensor) -> Tensor:
+    """Squared error of numbers, both of shape [batch, 1]; where nothing is known (NaN) it is 0. Shape [batch]."""
+    return torch.where(right.isnan(), 0.0, said - right.nan_to_num()).square().mean(-1)
+
+
+def binary_cross_entropy(logits: Tensor, truth: Tensor, positive_weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy to sets of labels, each judged by itself and summed; rows of NaN (unknown) contribute 0.
+
+    Args:
+        logits: shape [batch, labels].
+        truth: 1 for labels that apply, else 0, shape [batch, labels].
+        positive_weights: of labels where they apply, shape [labels], or None for 1.
+
+    Returns:
+        Shape [batch], in nats.
+    """
+    each = F.binary_cross_entropy_with_logits(
+        logits, truth.nan_to_num(), pos_weight=positive_weights, reduction="none"
+    )
+    return torch.where(truth.isnan(), 0.0, each).sum(-1)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:

@@ -25,26 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from stepdown.compare import MIN_SEEDS, Comparison, mean_interval
+from stepdown.compare import MIN_SEEDS, Comparison, mean_interval, share_interval
 from stepdown.data.facts import Facts
 from stepdown.errors import InputError
-from stepdown.evaluate import Metric
+from stepdown.evaluate import SHARES, Floats, Metric, MetricName
 from stepdown.transfer import TransferFacts
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
-MetricName = Literal[
-    "accuracy",
-    "macro_f1",
-    "mcc",
-    "micro_f1",
-    "pearson",
-    "spearman",
-    "agreement",
-    "kl",
-    "ece",
-    "nll",
-    "ms_per_text",
-]
 
 
 @dataclass(frozen=True)
@@ -170,11 +157,11 @@ class Rung:
         kind, position, model, arm: of the cells.
         seeds: how many cells.
         params, bytes: the largest of the cells, which differ only where the vocabulary does.
-        metrics: `accuracy` and `agreement` with intervals over seeds and texts (`compare.mean_interval`);
-            `ms_per_text` is the median cell, between the ends of the cells.
+        metrics: the primary metric and `agreement` with intervals over seeds and texts (`compare.share_interval`,
+            `compare.mean_interval`); `ms_per_text` is the median cell, between the ends of the cells.
         times_smaller: parameters of the teacher over its own; None where either has none.
         times_faster: milliseconds per text of the teacher over its own; None where either was not timed.
-        accuracy_kept: accuracy over the teacher's; None where the teacher has none.
+        accuracy_kept: the primary metric over the teacher's; None where the teacher has none.
     """
 
     kind: Literal["teacher", "rung"]
@@ -196,8 +183,8 @@ class Summary:
 
     Attributes:
         bundle_cell: id of the cell that became the bundle.
-        accuracy: of that cell, on the report split.
-        mean_accuracy_over_seeds: of its position and arm.
+        accuracy: the primary metric (`Results.metric`) of that cell, on the report split.
+        mean_accuracy_over_seeds: the same of its position and arm.
         times_smaller, times_faster, accuracy_kept: against the teacher, as in `Rung`.
         processor_hours: spent on the whole run.
         processor_hours_per_million_texts: that the student takes to read a million texts; None if not timed.
@@ -222,6 +209,9 @@ class Results:
         recipe: resolved; it alone reproduces the run.
         coincide: arm → the arm whose cells stand for it, because both would train the same model in the same
         way.
+        metric: the primary metric of the task, which chooses the bundle and is compared: `accuracy` for one label of
+            several, `micro_f1` for sets of labels, `pearson` for numbers. The keys `accuracy`,
+            `mean_accuracy_over_seeds` and `accuracy_kept` hold it under the name that most tasks have for it.
         members: of several teachers, each by itself, in the recipe's order; `cells[0]` is their mean. Empty for one.
         bundle: its path, as a command would take it; None where none was made.
     """
@@ -237,6 +227,7 @@ class Results:
     coincide: dict[Arm, Arm]
     bundle: str | None = None
     members: tuple[Cell, ...] = ()
+    metric: MetricName = "accuracy"
 
 
 def to_dict(results: Results) -> dict[str, Any]:
@@ -288,15 +279,18 @@ def schema() -> dict[str, Any]:
 
 def table(
     cells: Sequence[Mapping[str, Any]],
-    correct: Mapping[str, NDArray[np.bool_]],
+    by_text: Mapping[str, NDArray[np.bool_] | Floats],
     agreed: Mapping[str, NDArray[np.bool_]],
+    metric: MetricName = "accuracy",
 ) -> list[dict[str, Any]]:
     """`rungs` of results.json from its `cells`: from the top of the ladder down, arms in the order of their cells.
 
     Args:
         cells: dicts of `Cell`, the teacher's first; those of one row differ in seed.
-        correct: cell id → whether each report text was classified correctly, bool [n].
+        by_text: cell id → what each report text adds to the primary metric, [n]; for accuracy, whether it was
+            classified correctly.
         agreed: cell id → whether each prediction is the teacher's, bool [n]; cells without are left without.
+        metric: the primary one.
     """
     groups: dict[tuple[int, Arm | None], list[Cell]] = {}
     for cell in sorted(_cells().validate_python(cells), key=lambda cell: (cell.position, cell.seed)):
@@ -304,7 +298,9 @@ def table(
     rows: list[dict[str, Any]] = []
     top: Rung | None = None
     for group in groups.values():
-        row = _rung(group, _metrics(group, correct, agreed), top)
+        values = np.stack([by_text[cell.id] for cell in group]).astype(np.float64)
+        primary = share_interval(values > 0) if metric in SHARES else mean_interval(values)
+        row = _rung(group, {metric: primary, **_others(group, agreed)}, metric, top)
         top = top or row
         rows.append(asdict(row))
     return rows
@@ -315,14 +311,10 @@ def too_few_seeds(results: Results) -> bool:
     return any(row.kind == "rung" and row.seeds < MIN_SEEDS for row in results.rungs)
 
 
-def _metrics(
-    group: Sequence[Cell], correct: Mapping[str, NDArray[np.bool_]], agreed: Mapping[str, NDArray[np.bool_]]
-) -> dict[MetricName, Metric]:
-    metrics: dict[MetricName, Metric] = {
-        "accuracy": mean_interval(np.stack([correct[cell.id] for cell in group]))
-    }
+def _others(group: Sequence[Cell], agreed: Mapping[str, NDArray[np.bool_]]) -> dict[MetricName, Metric]:
+    metrics: dict[MetricName, Metric] = {}
     if all(cell.id in agreed for cell in group):
-        metrics["agreement"] = mean_interval(np.stack([agreed[cell.id] for cell in group]))
+        metrics["agreement"] = share_interval(np.stack([agreed[cell.id] for cell in group]))
     timings = [cell.metrics["ms_per_text"] for cell in group if "ms_per_text" in cell.metrics]
     if timings:
         metrics["ms_per_text"] = Metric(
@@ -334,7 +326,9 @@ def _metrics(
     return metrics
 
 
-def _rung(group: Sequence[Cell], metrics: dict[MetricName, Metric], top: Rung | None) -> Rung:
+def _rung(
+    group: Sequence[Cell], metrics: dict[MetricName, Metric], metric: MetricName, top: Rung | None
+) -> Rung:
     """The row of a group; beside itself where there is no teacher above."""
     cell, params = group[0], max(cell.params for cell in group)
     above, teacher = (top.metrics, top.params) if top else (metrics, params)
@@ -349,7 +343,7 @@ def _rung(group: Sequence[Cell], metrics: dict[MetricName, Metric], top: Rung | 
         metrics=metrics,
         times_smaller=teacher / params if teacher and params else None,
         times_faster=_ratio(above.get("ms_per_text"), metrics.get("ms_per_text")),
-        accuracy_kept=_ratio(metrics["accuracy"], above["accuracy"]),
+        accuracy_kept=_ratio(metrics[metric], above[metric]),
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from stepdown import assets, data, packing, recipe, report, store, train, transfer
+from stepdown import assets, data, evaluate, packing, recipe, report, store, train, transfer
 from stepdown.ladder import cells, outcome, teachers
 from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
 from stepdown.ladder.plan import plan
@@ -91,15 +91,21 @@ def check_teacher(context: Context) -> list[str]:
 
 
 def _check_teacher(context: Context, name: str) -> list[str]:
-    found = huggingface.load(context.models[name], max_length=context.recipe.data.max_length)
+    length, is_pair = context.recipe.data.max_length, context.dataset.task.is_pair
+    found = huggingface.load(context.models[name], max_length=length, is_pair=is_pair)
     lines = [_lengths(context, found.model)]
     if not found.has_head:
         says = "has no head for this task and will be fine-tuned first"
         return [f"{name} ({found.model.description}) {says}", *lines]
-    said = teachers.aligned(context, found.model, name)[1]
-    accuracy = float((said.argmax(1) == context.dataset.selection.labels).mean())
-    says = f"is right on {accuracy:.1%} of {len(said):,} selection texts"
-    return [f"{name} ({found.model.description}) {says}", *lines]
+    task, labels = context.dataset.task, context.dataset.selection.labels
+    taken = teachers.aligned(context, found.model, name)
+    said = evaluate.Said(taken.said, evaluate.thresholds(task, taken.said, labels))
+    value = float(evaluate.by_text(task, said, labels).mean())
+    reached = f"is right on {value:.1%} of"
+    if context.metric != "accuracy":
+        reached = f"reaches a {evaluate.TITLES[context.metric]} of {value:.3f} on"
+    says = f"{reached} {len(labels):,} selection texts"
+    return [f"{name} ({found.model.description}) {says}", *taken.notes, *lines]
 
 
 def _lengths(context: Context, model: TextModel) -> str:

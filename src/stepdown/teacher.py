@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +14,50 @@ from accelerate import Accelerator
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from stepdown import train
+from stepdown import evaluate, train
+from stepdown.data.dataset import Split, Task
 from stepdown.errors import ModelError
+from stepdown.students.heads import linear_head, unit_of
 from stepdown.students.huggingface import HuggingFaceNetwork
 from stepdown.students.model import TextModel, logits
+from stepdown.tasks import TaskKind
 
 # What a head is called when nobody named its labels.
 _UNNAMED = re.compile(r"label_\d+", re.IGNORECASE)
 # Alignment by agreement must be clear: this much more of the rows than the best other order of the labels.
 _CLEAR_LEAD = 0.05
+# Squared error of a regression teacher's numbers over that of a line through them, from which on they are in another
+# unit and not merely wrong.
+_OTHER_UNIT = 2.0
+
+
+def require_kind(model: TextModel, task: Task) -> None:
+    """Refuse a fine-tuned teacher whose answers are of another kind than the data's labels.
+
+    One output beside two classes is taken for log-odds (`for_two_classes`), unless it is said to be a number.
+
+    Raises:
+        ModelError: it is for another kind of task.
+    """
+    outputs = len(model.label_names)
+    one_for_two = outputs == 1 and len(task.label_names) == 2 and task.kind == "single-label"
+    fits = {
+        "single-label": model.task == "single-label" and (outputs > 1 or one_for_two),
+        "multi-label": model.task == "multi-label" or (model.task == "single-label" and outputs > 1),
+        "regression": outputs == 1 and model.task != "multi-label",
+    }[task.kind]
+    if not fits:
+        mine, asked = _does(model.task, outputs), _does(task.kind, len(task.label_names))
+        raise ModelError(
+            f"The teacher is for {mine}, and the data is for {asked}. Take a teacher for the "
+            "data's task, or a model without a head, which is then fine-tuned."
+        )
+
+
+def _does(kind: TaskKind, outputs: int) -> str:
+    if kind == "regression" or outputs == 1:
+        return "predicting a number"
+    return "one of several labels a text" if kind == "single-label" else "any number of labels a text"
 
 
 def align(
@@ -32,6 +66,7 @@ def align(
     label_map: Mapping[str, str] | None,
     said: np.ndarray,
     labels: np.ndarray,
+    sets: np.ndarray | None = None,
 ) -> np.ndarray:
     """Which of the teacher's outputs stands for each of the data's labels.
 
@@ -43,7 +78,8 @@ def align(
         label_names: the data's labels.
         label_map: teacher's label → data's label, or None.
         said: the teacher's logits of labelled texts, [n, len(names)].
-        labels: int64 [n].
+        labels: int64 [n], classes; of sets of labels not looked at.
+        sets: 1 for the labels that apply, [n, labels]; None where labels are exclusive.
 
     Returns:
         int64 [len(label_names)]: positions in the teacher's logits.
@@ -68,7 +104,10 @@ def align(
             f"The teacher's labels ({theirs}) are not the data's ({ours}). "
             "Say which stands for which with label_map under [teacher], teacher's label = data's label."
         )
-    return _by_agreement(label_names, said, labels)
+    table = _agreement(said, labels, sets)
+    # Of sets, what all labels together could have in common with the outputs at most.
+    texts = len(labels) if sets is None else max(1, int((sets.sum(0) * (1 - sets.mean(0))).sum()))
+    return _by_agreement(label_names, table, texts)
 
 
 def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping[str, str]) -> np.ndarray:
@@ -92,26 +131,43 @@ def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping
     return np.array([stands_for[name] for name in label_names])
 
 
-def _by_agreement(label_names: Sequence[str], said: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    classes = len(label_names)
-    table = np.zeros((classes, classes))
-    np.add.at(table, (labels, said.argmax(1)), 1)
+def _by_agreement(label_names: Sequence[str], table: np.ndarray, texts: int) -> np.ndarray:
+    """The order of the outputs that agrees best with the labels, if it is clearly the best.
+
+    Args:
+        table: how much each output agrees with each label, [labels, outputs], in texts.
+        texts: how many there are.
+    """
     order = linear_sum_assignment(-table)[1]
-    best = table[np.arange(classes), order].sum()
+    best = table[np.arange(len(table)), order].sum()
     # The best order that differs somewhere: forbid each pair of the best order in turn.
     second = 0.0
     for label, output in enumerate(order):
         without = table.copy()
-        without[label, output] = -len(labels)
+        without[label, output] = -texts
         rows, columns = linear_sum_assignment(-without)
         second = max(second, float(without[rows, columns].sum()))
-    if best - second < _CLEAR_LEAD * len(labels):
+    if best - second < _CLEAR_LEAD * texts:
         raise ModelError(
-            f"The teacher's labels have no names of their own, and on {len(labels)} labelled texts no order of them "
-            f"is clearly the data's ({', '.join(label_names[:8])}): the best agrees on {best / len(labels):.0%}, the "
-            f"next on {max(second, 0) / len(labels):.0%}. Say which stands for which with label_map under [teacher]."
+            f"The teacher's labels have no names of their own, and on {texts} labelled texts no order of them "
+            f"is clearly the data's ({', '.join(label_names[:8])}): the best agrees on {best / texts:.0%}, the "
+            f"next on {max(second, 0) / texts:.0%}. Say which stands for which with label_map under [teacher]."
         )
     return np.asarray(order)
+
+
+def _agreement(said: np.ndarray, labels: np.ndarray, sets: np.ndarray | None) -> np.ndarray:
+    """How many texts each output and each label have in common, [labels, outputs].
+
+    Of exclusive labels the texts of a label whose highest output it is; of sets the summed probability of the output
+    over the texts of a label, less what chance gives, so that a frequent label does not draw every output.
+    """
+    if sets is None:
+        table = np.zeros((said.shape[1], said.shape[1]))
+        np.add.at(table, (labels, said.argmax(1)), 1)
+        return table
+    probabilities = 1 / (1 + np.exp(-said.astype(np.float64)))
+    return np.asarray(sets.T @ (probabilities - probabilities.mean(0)))
 
 
 def reorder(model: TextModel, order: np.ndarray, label_names: Sequence[str]) -> TextModel:
@@ -124,69 +180,109 @@ def reorder(model: TextModel, order: np.ndarray, label_names: Sequence[str]) -> 
     """
     if order.tolist() == list(range(len(model.label_names))):
         return replace(model, label_names=tuple(label_names))
+    rows = torch.eye(len(model.label_names))[order.tolist()]
+    return _mapped(model, rows, torch.zeros(len(order)), label_names)
+
+
+def for_two_classes(model: TextModel, label_names: Sequence[str]) -> TextModel:
+    """A classifier with one output, the log-odds of the second of two labels, as one with an output for each.
+
+    Such heads are trained with binary cross-entropy; softmax over (0, z) is the sigmoid of z.
+    """
+    return _mapped(model, torch.tensor([[0.0], [1.0]]), torch.zeros(2), label_names)
+
+
+def in_unit_of(
+    model: TextModel, said: np.ndarray, truth: np.ndarray, name: str
+) -> tuple[TextModel, str | None]:
+    """A regression model whose numbers are in the data's unit, and a note where they were in another.
+
+    Similarity may be told from 0 to 1 or from 0 to 5. Where a straight line through what it says of labelled texts
+    leaves far less error than its numbers as they are, the line becomes part of its head.
+
+    Args:
+        model: regression, one output.
+        said: its numbers for labelled texts, [n].
+        truth: the right ones, [n].
+        name: of the number that is predicted.
+    """
+    slope, intercept = np.polyfit(said.astype(np.float64), truth.astype(np.float64), 1)
+    as_it_is = float(np.square(said - truth).mean())
+    fitted = float(np.square(slope * said + intercept - truth).mean())
+    if slope <= 0 or as_it_is <= _OTHER_UNIT * fitted:
+        return replace(model, label_names=(name,)), None
+    shift = torch.tensor([float(intercept)])
+    mapped = _mapped(model, torch.tensor([[float(slope)]]), shift, (name,))
+    return mapped, (
+        f"the teacher's numbers are in another unit than the data's, and are taken as "
+        f"{slope:.3g} · number {'+' if intercept >= 0 else '−'} {abs(intercept):.3g}, fitted on selection texts"
+    )
+
+
+def _mapped(
+    model: TextModel, rows: torch.Tensor, shift: torch.Tensor, label_names: Sequence[str]
+) -> TextModel:
+    """A copy whose outputs are `rows` times its outputs plus `shift`, worked into its linear head."""
     assert isinstance(model.network, HuggingFaceNetwork)
-    classifier = copy.deepcopy(model.network.classifier)
-    head = _head(classifier, len(model.label_names))
+    copied = replace(model, network=copy.deepcopy(model.network))
+    assert isinstance(copied.network, HuggingFaceNetwork)
+    classifier, head = copied.network.classifier, linear_head(copied)
+    rows, shift = rows.to(head.weight), shift.to(head.weight)
     with torch.no_grad():
-        head.weight = nn.Parameter(head.weight[order.tolist()].clone())
-        if head.bias is not None:
-            head.bias = nn.Parameter(head.bias[order.tolist()].clone())
-    head.out_features = len(order)
-    classifier.config.num_labels = len(order)
+        bias = rows.new_zeros(head.out_features) if head.bias is None else head.bias
+        head.bias = nn.Parameter(rows @ bias + shift)
+        head.weight = nn.Parameter(rows @ head.weight)
+    head.out_features = len(rows)
+    classifier.config.num_labels = len(rows)
     if hasattr(classifier, "num_labels"):
-        classifier.num_labels = len(order)
-    return replace(model, network=HuggingFaceNetwork(classifier), label_names=tuple(label_names))
-
-
-def _head(classifier: Any, outputs: int) -> nn.Linear:
-    linear = [m for m in classifier.modules() if isinstance(m, nn.Linear)]
-    if not linear or linear[-1].out_features != outputs:
-        raise ModelError(
-            "The teacher's labels are in another order than the data's, and its head is not a linear one"
-        )
-    return linear[-1]
+        classifier.num_labels = len(rows)
+    return replace(copied, label_names=tuple(label_names))
 
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What fine-tuning came to: the epoch kept, and the selection accuracy of each epoch."""
+    """What fine-tuning came to: the epoch kept, and the primary metric on selection texts of each epoch."""
 
     epoch: int
-    accuracies: tuple[float, ...]
+    merits: tuple[float, ...]
 
 
 def fine_tune(
     model: TextModel,
-    texts: Sequence[str],
-    labels: np.ndarray,
-    selection: tuple[Sequence[str], np.ndarray],
+    train_split: Split,
+    selection: Split,
+    task: Task,
     schedule: train.Schedule,
     *,
     accelerator: Accelerator,
     precision: torch.dtype,
     on_event: Callable[[train.Event], None],
 ) -> FineTuned:
-    """Fine-tune a classifier on hard labels in place; it keeps the weights of the epoch that selection prefers.
+    """Fine-tune a model on the labels in place; it keeps the weights of the epoch that selection prefers.
 
     Args:
-        texts, labels: the train split; labels int64 [n].
-        selection: texts and labels that choose the epoch (the first of equals).
+        train_split: what it learns from.
+        selection: chooses the epoch by the primary metric (the first of equals).
+        task: of both.
         on_event: called with each event of the training.
     """
-    tokens = model.encode(texts)
-    examples = train.Examples(tokens, labels, np.zeros((0, len(texts), len(model.label_names)), np.float32))
-    held_out, gold = model.encode(selection[0]), selection[1]
-    accuracies: list[float] = []
+    tokens, labels = model.encode(train_split.texts), train_split.labels
+    examples = train.Examples(tokens, labels, np.zeros((0, len(labels), len(model.label_names)), np.float32))
+    held_out = model.encode(selection.texts)
+    merits: list[float] = []
     best: dict[str, torch.Tensor] = {}
-    objective = train.Objective(soft_weight=0.0, hard_weight=1.0)
+    objective = train.Objective(
+        soft_weight=0.0, hard_weight=1.0, task=task.kind, answers=task.answers, unit=unit_of(task, labels)
+    )
     for event in train.fit(
         model, examples, objective, schedule, accelerator=accelerator, precision=precision
     ):
         on_event(event)
         if isinstance(event, train.Epoch):
             said = logits(model, held_out, precision=precision)
-            accuracies.append(float((said.argmax(1) == gold).mean()))
-            if accuracies[-1] > max(accuracies[:-1], default=-1.0):
+            chosen = evaluate.thresholds(task, said, selection.labels)
+            merits.append(float(evaluate.by_text(task, evaluate.Said(said, chosen), selection.labels).mean()))
+            if merits[-1] > max(merits[:-1], default=-np.inf):
                 best = {name: value.detach().clone() for name, value in model.network.state_dict().items()}
     model.network.load_state_dict(best)
-    return FineTuned(int(np.argmax(accuracies)) + 1, tuple(accuracies))
+    return FineTuned(int(np.argmax(merits)) + 1, tuple(merits))

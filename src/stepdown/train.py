@@ -15,23 +15,33 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from stepdown import losses
+from stepdown.students import heads
+from stepdown.students.heads import Unit
 from stepdown.students.hints import Hinted
 from stepdown.students.model import TextModel, autocast
+from stepdown.tasks import TaskKind
 from stepdown.tokens import Tokens
 from stepdown.tokens.words import Words
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: `soft_weight` times the soft loss plus `hard_weight` times cross-entropy.
+    """What is minimised: `soft_weight` times the soft loss plus `hard_weight` times the loss to the labels.
+
+    The loss to the labels is cross-entropy; of labels that are judged each by itself, summed binary cross-entropy; of
+    numbers, squared error, as then the soft loss is.
 
     Attributes:
         loss: the soft loss: `kl` at `temperature`, or `mse` of margins clipped to ±`clip`.
-        class_weights: weights of the hard loss by class, or None.
+        class_weights: weights of the hard loss by class, or of labels where they apply; None for equal ones.
         hint_weight: of the squared error between a teacher's hints (`students.hints`) and what a linear head, which is
             dropped afterwards, makes of the features below the network's `output`; 0 for none.
         hint_size: components of a hint.
         teacher_weights: share of each teacher in the soft loss, summing to 1; None for equal shares.
+        task: what the outputs are.
+        answers: float32 [answers, outputs], which labels are an index into; None where labels are classes.
+        unit: of numbers. The network says them in the data's own unit before and after; while it is trained it says
+            standardised ones, and they are compared so.
     """
 
     soft_weight: float
@@ -43,6 +53,9 @@ class Objective:
     teacher_weights: tuple[float, ...] | None = None
     hint_weight: float = 0.0
     hint_size: int = 0
+    task: TaskKind = "single-label"
+    answers: np.ndarray | None = None
+    unit: Unit | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class Examples:
 
     Attributes:
         tokens: n texts.
-        labels: int64 [n], −1 where there is none.
+        labels: int64 [n], classes or an index into the objective's answers; −1 where there is none.
         targets: float32 [teachers, n, classes], logits of each teacher; zero teachers for hard labels only.
         hints: float16 [n, components] of one teacher, or None.
     """
@@ -171,6 +184,8 @@ def fit(
     network = model.network
     device = accelerator.device
     network.to(device).train()
+    if objective.unit is not None:
+        heads.standardise(model, objective.unit)
     hinted = Hinted(network, objective.hint_size, schedule.seed).to(device) if objective.hint_weight else None
     trained = network if hinted is None else hinted
     # Only what is wrapped is trained through: with one process `prepare` gives the network itself back.
@@ -225,11 +240,15 @@ def fit(
             if average is not None:
                 average.swap()
             network.eval()
+            if objective.unit is not None:
+                heads.restore(model, objective.unit)
             state = torch.get_rng_state()
             yield Epoch(epoch + 1, schedule.epochs, epoch_loss)
             torch.set_rng_state(state)
             if epoch + 1 < schedule.epochs:
                 network.train()
+                if objective.unit is not None:
+                    heads.standardise(model, objective.unit)
                 if average is not None:
                     average.swap()
     if accelerator.num_processes > 1:
@@ -287,20 +306,36 @@ def _loss(
     """Loss of each example, shape [batch]; several teachers count by their weighted mean."""
     loss = said.new_zeros(len(rows))
     if objective.hard_weight:
-        labels = torch.from_numpy(examples.labels[rows]).to(said.device)
-        loss = loss + objective.hard_weight * losses.cross_entropy(said, labels, weights)
+        loss = loss + objective.hard_weight * _hard(said, examples.labels[rows], objective, weights)
     if objective.soft_weight:
         count = len(examples.targets)
         shares = objective.teacher_weights or (1 / count,) * count
         for share, targets in zip(shares, examples.targets, strict=True):
             teacher = torch.from_numpy(targets[rows]).to(said.device)
-            soft = (
-                losses.kl(said, teacher, objective.temperature)
-                if objective.loss == "kl"
-                else losses.mse(said, teacher, objective.clip)
-            )
-            loss = loss + objective.soft_weight * share * soft
+            loss = loss + objective.soft_weight * share * _soft(said, teacher, objective)
     return loss
+
+
+def _hard(said: Tensor, labels: np.ndarray, objective: Objective, weights: Tensor | None) -> Tensor:
+    """Distance to the labels, shape [batch]."""
+    if objective.task == "single-label":
+        return losses.cross_entropy(said, torch.from_numpy(labels).to(said.device), weights)
+    assert objective.answers is not None, "labels are an index into answers, which are not there"
+    known = torch.from_numpy(objective.answers[np.maximum(labels, 0)]).to(said.device)
+    right = known.masked_fill(torch.from_numpy(labels < 0).to(said.device)[:, None], torch.nan)
+    if objective.task == "multi-label":
+        return losses.binary_cross_entropy(said, right, weights)
+    return losses.squared_error(said, objective.unit.standard(right) if objective.unit else right)
+
+
+def _soft(said: Tensor, teacher: Tensor, objective: Objective) -> Tensor:
+    """Distance to what a teacher says, shape [batch]."""
+    if objective.task == "regression":
+        return losses.squared_error(said, objective.unit.standard(teacher) if objective.unit else teacher)
+    by_itself = objective.task == "multi-label"
+    if objective.loss == "kl":
+        return (losses.binary_kl if by_itself else losses.kl)(said, teacher, objective.temperature)
+    return (losses.logit_mse if by_itself else losses.mse)(said, teacher, objective.clip)
 
 
 def _hint_loss(guess: Tensor, examples: Examples, rows: np.ndarray, objective: Objective) -> Tensor:

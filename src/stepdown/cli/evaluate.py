@@ -12,6 +12,7 @@ import numpy as np
 
 from stepdown import assets, compare, data
 from stepdown import evaluate as measures
+from stepdown.data.dataset import Task
 from stepdown.errors import DataError
 from stepdown.runtime import Classifier
 from stepdown.runtime.shipped import shipped
@@ -37,32 +38,36 @@ def evaluate(
     """
     names, ask = _open(model)
     split, rows = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
-    said = ask(rows.texts)
-    metrics = {name: dataclasses.asdict(one) for name, one in measures.measure(said, rows.labels).items()}
+    task = Task.of_classes(names)
+    said = measures.Said(ask(rows.texts))
+    found = measures.measure(task, said, rows.labels)
+    metrics = {name: dataclasses.asdict(one) for name, one in found.items()}
     document: dict[str, object] = {"model": model, "data": source, "split": split, "metrics": metrics}
     lines = [
         f"{name:<9} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
         for name, one in metrics.items()
     ]
     if against is not None:
-        verdict = _verdict(model, names, said, against, rows)
+        verdict = _verdict(model, task, said, against, rows)
         document["comparison"] = dataclasses.asdict(verdict)
         lines.append(compare.sentence(verdict))
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else "\n".join(lines))
 
 
 def _verdict(
-    model: str, names: Sequence[str], said: np.ndarray, against: str, rows: data.Split
+    model: str, task: Task, said: measures.Said, against: str, rows: data.Split
 ) -> compare.Comparison:
+    names = task.label_names
     other_names, ask = _open(against)
     if set(other_names) != set(names):
         raise DataError(
             f"{against} knows the labels {', '.join(other_names)}, but {model} knows {', '.join(names)}. "
             "Two models are compared on the same labels."
         )
-    other = ask(rows.texts)[:, [other_names.index(name) for name in names]]
-    right, other_right = (measures.correct(one, rows.labels)[None] for one in (said, other))
-    return compare.compare([compare.Pair("model", against, model, other_right, right)])[0]
+    other = measures.Said(ask(rows.texts)[:, [other_names.index(name) for name in names]])
+    mine, others = (measures.by_text(task, one, rows.labels)[None] for one in (said, other))
+    pair = compare.Pair("model", against, model, others, mine)
+    return compare.compare([pair], measures.PRIMARY[task.kind])[0]
 
 
 def _open(name: str) -> tuple[tuple[str, ...], Asked]:

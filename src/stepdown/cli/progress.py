@@ -111,7 +111,7 @@ class RunProgress:
         self._spent_planned += self._left.pop(ended.cell, 0.0)
         self._spent += ended.seconds
         self._share = 0.0
-        line = f"{ended.cell}: accuracy {ended.accuracy:.4f} after {duration(ended.seconds)}"
+        line = f"{ended.cell}: {ended.metric} {ended.value:.4f} after {duration(ended.seconds)}"
         self._console.print(f"{line}, {duration(self._time_left(None))} left", highlight=False)
         self._said = time.perf_counter()
         self._show(line)

@@ -19,14 +19,17 @@ from stepdown.ladder.feed import Feed
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe import RungSettings
 from stepdown.recipe.settings import FAMILIES, batch_size_for, loss_for
-from stepdown.students import building, huggingface, saved
+from stepdown.students import building, heads, huggingface, saved
 from stepdown.students.budgets import Wanted
+from stepdown.students.heads import unit_of
 from stepdown.students.model import TextModel, logits
 from stepdown.targets import Labeller
 
 # Texts for timing: enough for a steady figure, few enough that even a large teacher takes seconds.
 _TIMED_TEXTS = 256
 _TIMED_ROUNDS = 3
+# Of a label where it applies: a label of one text in 10,000 must not own the loss.
+_MOST_WEIGHT = 100.0
 
 
 def work(context: Context, cell: Cell) -> None:
@@ -71,7 +74,8 @@ def work(context: Context, cell: Cell) -> None:
     written = context.manifests[cell.id] = store.read_json(folder / store.MANIFEST)
     if model is not None:
         context.trained[cell.id] = model
-    context.tell(Ended(cell.id, written["seconds"], written["metrics"]["accuracy"]["value"]))
+    metric = context.metric
+    context.tell(Ended(cell.id, written["seconds"], metric, written["metrics"][metric]["value"]))
 
 
 def finished(context: Context, cell: Cell) -> dict[str, Any] | None:
@@ -101,13 +105,19 @@ def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
     Of the mean of several teachers, what `losses.mean_teacher` makes of theirs.
     """
     folder = context.out / "cells" / cell_id
-    said = store.load_array(folder / f"{split}.npy")
-    if said is None:
-        cell = context.plan.cell(cell_id)
-        if cell.is_mean:
-            return _outputs_of_mean(context, cell, split)
-        said = _ask(context, model_of(context, cell_id), split)
-    return said
+    kept = store.load_array(folder / f"{split}.npy")
+    if kept is not None:
+        return kept
+    cell = context.plan.cell(cell_id)
+    if cell.is_mean:
+        return _outputs_of_mean(context, cell, split)
+    return _ask(context, model_of(context, cell_id), split)
+
+
+def said(context: Context, cell_id: str, split: str) -> evaluate.Said:
+    """`outputs` with the thresholds that the cell chose for itself."""
+    chosen = context.manifests[cell_id].get("thresholds")
+    return evaluate.Said(outputs(context, cell_id, split), tuple(chosen) if chosen else None)
 
 
 def _outputs_of_mean(context: Context, cell: Cell, split: str) -> np.ndarray:
@@ -184,16 +194,20 @@ def _rung(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
 def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: train.Parts) -> train.Phase:
     """The training of a rung by its teachers, or by the labels if it has none."""
     soft, hard = (settings.soft_weight, settings.hard_weight) if cell.teachers else (0.0, 1.0)
+    task = context.dataset.task
     objective = train.Objective(
         soft,
         hard,
-        settings.loss or loss_for(len(context.dataset.task.label_names)),
+        settings.loss or loss_for(task.kind, len(task.label_names)),
         settings.temperature,
         settings.clip,
         _class_weights(context) if settings.class_weights else None,
         tuple(context.plan.taught_by(cell).values()) or None,
         settings.hint_weight,
         parts.hint_size if isinstance(parts, Feed) else 0,
+        task.kind,
+        task.answers,
+        unit_of(task, context.dataset.train.labels),
     )
     schedule = train.Schedule(
         settings.epochs,
@@ -263,27 +277,34 @@ def _learned(context: Context, cell: Cell, model: TextModel, *, hints: bool) -> 
 
 def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextModel, dict[str, Any]]:
     """A rung's model before it is trained, and what its manifest says of it."""
-    names, length = context.dataset.task.label_names, context.recipe.data.max_length
-    wanted = wanted_of(settings)
-    if wanted is not None:
-        prepared = _prepared(context, cell.position, wanted)
-        model = building.student(prepared, names, length, _seed(context, cell))
-        return model, {"notes": [], "spent": building.spent(wanted, prepared.shape, prepared.coverage)}
+    task, length, seed = context.dataset.task, context.recipe.data.max_length, _seed(context, cell)
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(model_of(context, context.plan.top[0]), settings.layers), {
-            "notes": []
-        }
-    folder = context.models[settings.model]
-    found = huggingface.load(folder, names, max_length=length, seed=_seed(context, cell))
-    return found.model, {"notes": list(found.notes)}
+        top = model_of(context, context.plan.top[0])
+        return huggingface.first_layers(top, settings.layers), {"notes": []}
+    facts: dict[str, Any] = {"notes": []}
+    wanted = wanted_of(settings, is_pair=task.is_pair)
+    if wanted is not None:
+        prepared = _prepared(context, cell.position, wanted)
+        model = building.student(prepared, task.label_names, length, seed, task.kind)
+        facts["spent"] = building.spent(wanted, prepared.shape, prepared.coverage)
+    else:
+        folder = context.models[settings.model]
+        found = huggingface.load(
+            folder, task.label_names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
+        )
+        model, facts = found.model, {"notes": list(found.notes)}
+    unit = unit_of(task, context.dataset.train.labels)
+    if unit is not None:
+        heads.restore(model, unit)
+    return model, facts
 
 
-def wanted_of(settings: RungSettings) -> Wanted | None:
+def wanted_of(settings: RungSettings, *, is_pair: bool) -> Wanted | None:
     """What a rung asks for that is built to a budget; None for any other."""
     if settings.kind not in FAMILIES:
         return None
-    return Wanted(settings.kind, settings.core, settings.max_params, settings.max_bytes)
+    return Wanted(settings.kind, settings.core, settings.max_params, settings.max_bytes, is_pair)
 
 
 def _prepared(context: Context, position: int, wanted: Wanted) -> building.Prepared:
@@ -323,8 +344,16 @@ def _labeller(context: Context, name: str) -> Labeller:
 
 
 def _class_weights(context: Context) -> tuple[float, ...]:
-    """Weights inverse to the frequency of each class in the train split, 1 on average over its texts."""
-    counts = np.bincount(context.dataset.train.labels, minlength=len(context.dataset.task.label_names))
+    """Weights by the frequency of each label in the train split.
+
+    Of exclusive labels inverse to it, 1 on average over the texts (as scikit-learn's "balanced"). Of labels that are
+    judged each by itself, the texts without it over those with it, which count as much then; at most `_MOST_WEIGHT`.
+    """
+    task, labels = context.dataset.task, context.dataset.train.labels
+    if task.kind == "multi-label":
+        share = task.truth(labels[labels >= 0]).mean(0).astype(np.float64)
+        return tuple(np.minimum((1 - share) / np.maximum(share, 1e-9), _MOST_WEIGHT).tolist())
+    counts = np.bincount(labels, minlength=len(task.label_names))
     return tuple(float(counts.sum() / (len(counts) * count)) for count in np.maximum(counts, 1))
 
 
@@ -364,19 +393,24 @@ def _mean(context: Context, cell: Cell, folder: Path) -> dict[str, Any]:
     }
 
 
-def _measure(
-    context: Context, cell: Cell, ask: Callable[[str], np.ndarray], folder: Path
-) -> dict[str, dict[str, Any]]:
-    """Metrics on both splits, of which `ask` gives the logits; they are kept in the folder."""
-    result: dict[str, dict[str, Any]] = {}
+def _measure(context: Context, cell: Cell, ask: Callable[[str], np.ndarray], folder: Path) -> dict[str, Any]:
+    """Metrics on both splits, of which `ask` gives the outputs; they are kept in the folder.
+
+    Thresholds are chosen on the selection split, and told where the task has any.
+    """
+    result: dict[str, Any] = {}
+    task = context.dataset.task
+    thresholds: tuple[float, ...] | None = None
     for split, name in (("selection", "selection_metrics"), ("report", "metrics")):
-        part = getattr(context.dataset, split)
-        said = ask(split)
-        store.save_array(folder / f"{split}.npy", said)
-        above = outputs(context, TEACHER, split) if cell.position else None
-        found = evaluate.measure(said, part.labels, above)
+        labels = getattr(context.dataset, split).labels
+        outputs_of_it = ask(split)
+        store.save_array(folder / f"{split}.npy", outputs_of_it)
+        if split == "selection":
+            thresholds = evaluate.thresholds(task, outputs_of_it, labels)
+        above = said(context, TEACHER, split) if cell.position else None
+        found = evaluate.measure(task, evaluate.Said(outputs_of_it, thresholds), labels, above)
         result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
-    return result
+    return result if thresholds is None else {**result, "thresholds": list(thresholds)}
 
 
 def _time(model: TextModel, texts: list[str], precision: torch.dtype) -> tuple[dict[str, float | int], float]:

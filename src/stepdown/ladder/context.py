@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from stepdown import store, train
+from stepdown import evaluate, store, train
 from stepdown.data.dataset import Dataset
+from stepdown.evaluate import MetricName
 from stepdown.ladder.plan import Cell, Plan
 from stepdown.recipe import Recipe
 from stepdown.students.model import TextModel
@@ -30,11 +31,12 @@ class Begun:
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell is finished, with its accuracy on the report split."""
+    """A cell is finished, with its primary metric on the report split."""
 
     cell: str
     seconds: float
-    accuracy: float
+    metric: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ class Context:
     trained: dict[str, TextModel] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def metric(self) -> MetricName:
+        """The primary metric of the task."""
+        return evaluate.PRIMARY[self.dataset.task.kind]
+
     def folder(self, cell: Cell) -> Path:
         """Where a cell keeps what it made."""
         return self.out / "cells" / cell.id
@@ -102,7 +109,9 @@ class Context:
 def data_key(dataset: Dataset) -> str:
     """Digest of the labelled texts: what a teacher is fine-tuned on, and what every cell is measured on."""
     return store.digest(
+        dataset.task.kind,
         *dataset.task.label_names,
+        *((dataset.task.answers,) if dataset.task.kind != "single-label" else ()),
         *dataset.train.texts,
         dataset.train.labels,
         *dataset.selection.texts,

@@ -146,7 +146,8 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, a
         np.zeros(len(tokens), np.int64),
         np.zeros((0, len(tokens), len(model.label_names)), np.float32),
     )
-    objective = train.Objective(soft_weight=0.0, hard_weight=1.0)
+    task = context.dataset.task
+    objective = train.Objective(0.0, 1.0, task=task.kind, answers=task.answers)
     events = train.fit(
         model,
         examples,
@@ -168,25 +169,26 @@ def _model(
     context: Context, cell: Cell, paces: dict[str, _Pace]
 ) -> tuple[TextModel, int, bool, dict[str, Any] | None]:
     """A model of the size that the cell will have, texts of an update, whether it is to be trained, what it spends."""
-    recipe, names = context.recipe, context.dataset.task.label_names
-    length = recipe.data.max_length
+    recipe, task = context.recipe, context.dataset.task
+    names, length, is_pair = task.label_names, recipe.data.max_length, task.is_pair
     if cell.position == 0:
         folder = context.models[teachers.name_of(context, cell)]
-        found = huggingface.load_teacher(folder, names, max_length=length)
+        found = huggingface.load_teacher(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
         return found.model, recipe.teacher.batch_size, not found.has_head, None
     settings = recipe.resolved_rung(cell.position - 1)
     size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
-    wanted = cells.wanted_of(settings)
+    wanted = cells.wanted_of(settings, is_pair=is_pair)
     if wanted is not None:
         counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
         words, shape = budgets.sized(wanted, names, counts, counts)
         spent = building.spent(wanted, shape, building.coverage(words, counts))
-        return building.untaught(words, shape, names, length), size, True, spent
+        return building.untaught(words, shape, names, length, task=task.kind), size, True, spent
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         return huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size, True, None
-    model = huggingface.load(context.models[settings.model], names, max_length=length).model
-    return model, size, True, None
+    folder = context.models[settings.model]
+    found = huggingface.load(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
+    return found.model, size, True, None
 
 
 def _cost(

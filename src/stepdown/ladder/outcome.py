@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from stepdown import __version__, compare, evaluate
-from stepdown.ladder.cells import folder_digest, outputs
+from stepdown.ladder.cells import folder_digest, said
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import TEACHER, Arm, Cell
 from stepdown.results import table
@@ -27,7 +27,7 @@ def results(context: Context) -> dict[str, Any]:
     chosen = best(context)
     cells = [_cell(context, cell) for cell in _told(context)]
     members = [_cell(context, cell) for cell in context.plan.cells if cell.is_member]
-    rows = table(cells, *_rightness(context))
+    rows = table(cells, *_by_text(context), metric=context.metric)
     return {
         "schema": 1,
         "recipe": context.recipe.model_dump(mode="json"),
@@ -39,6 +39,7 @@ def results(context: Context) -> dict[str, Any]:
         "comparisons": [dataclasses.asdict(found) for found in comparisons(context)],
         "coincide": dict(context.plan.coincide),
         "summary": _summary(context, chosen, rows),
+        "metric": context.metric,
     }
 
 
@@ -48,7 +49,7 @@ def _told(context: Context) -> list[Cell]:
 
 
 def best(context: Context) -> Cell:
-    """The student that becomes the bundle: best accuracy on the selection split, among all arms and seeds.
+    """The student that becomes the bundle: best primary metric on the selection split, among all arms and seeds.
 
     Of equals, the one whose arm needs fewer rungs, then the lower seed. The report split has no say.
     """
@@ -56,19 +57,18 @@ def best(context: Context) -> Cell:
 
     def merit(cell: Cell) -> tuple[float, int, int]:
         assert cell.arm is not None
-        accuracy = context.manifests[cell.id]["selection_metrics"]["accuracy"]["value"]
-        return -accuracy, _CHEAPEST_FIRST.index(cell.arm), cell.seed
+        value = context.manifests[cell.id]["selection_metrics"][context.metric]["value"]
+        return -value, _CHEAPEST_FIRST.index(cell.arm), cell.seed
 
     return min(students, key=merit)
 
 
 def comparisons(context: Context) -> list[compare.Comparison]:
     """Every pair of arms, and every rung of the ladder against the teacher: one family."""
-    labels = context.dataset.report.labels
+    by_text = _by_text(context)[0]
 
-    def right(cells: list[Cell]) -> np.ndarray:
-        by_seed = sorted(cells, key=lambda cell: cell.seed)
-        return np.stack([evaluate.correct(outputs(context, cell.id, "report"), labels) for cell in by_seed])
+    def values(cells: list[Cell]) -> np.ndarray:
+        return np.stack([by_text[cell.id] for cell in sorted(cells, key=lambda cell: cell.seed)])
 
     groups: dict[tuple[int, Arm | None], list[Cell]] = {}
     for cell in _told(context):
@@ -78,15 +78,15 @@ def comparisons(context: Context) -> list[compare.Comparison]:
         (arm for position, arm in groups if position == last and arm is not None), key=_CHEAPEST_FIRST.index
     )
     pairs = [
-        compare.Pair("arm", a, b, right(groups[last, a]), right(groups[last, b]))
+        compare.Pair("arm", a, b, values(groups[last, a]), values(groups[last, b]))
         for a, b in combinations(arms, 2)
     ]
-    above = right(groups[0, None])
+    above = values(groups[0, None])
     for (position, arm), cells in groups.items():
         if position > 0 and arm in (None, _main_arm(arms)):
             name = f"rung {position}" + (f" ({arm})" if arm else "")
-            pairs.append(compare.Pair("rung", TEACHER, name, above, right(cells)))
-    return compare.compare(pairs)
+            pairs.append(compare.Pair("rung", TEACHER, name, above, values(cells)))
+    return compare.compare(pairs, context.metric)
 
 
 def _main_arm(arms: list[Arm]) -> Arm:
@@ -94,13 +94,17 @@ def _main_arm(arms: list[Arm]) -> Arm:
     return next((arm for arm in ("chain", "dense", "one-hop") if arm in arms), arms[0])
 
 
-def _rightness(context: Context) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Whether each cell is right on each report text, and whether it says what the teacher says."""
-    said = {cell.id: outputs(context, cell.id, "report") for cell in _told(context)}
-    above = said[TEACHER].argmax(1)
-    correct = {name: evaluate.correct(one, context.dataset.report.labels) for name, one in said.items()}
-    agreed = {name: one.argmax(1) == above for name, one in said.items() if name != TEACHER}
-    return correct, agreed
+def _by_text(context: Context) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What each report text adds to each cell's primary metric, and whether its answer is the teacher's."""
+    task, labels = context.dataset.task, context.dataset.report.labels
+    answers = {cell.id: said(context, cell.id, "report") for cell in _told(context)}
+    values = {name: evaluate.by_text(task, one, labels) for name, one in answers.items()}
+    agreed = {
+        name: same
+        for name, one in answers.items()
+        if name != TEACHER and (same := evaluate.agreed(task, one, answers[TEACHER])) is not None
+    }
+    return values, agreed
 
 
 def _cell(context: Context, cell: Cell) -> dict[str, Any]:
@@ -161,8 +165,8 @@ def _summary(context: Context, chosen: Cell, rows: list[dict[str, Any]]) -> dict
     hours = sum(manifest["processor_seconds"] for manifest in context.manifests.values()) / 3600
     return {
         "bundle_cell": chosen.id,
-        "accuracy": student["metrics"]["accuracy"],
-        "mean_accuracy_over_seeds": row["metrics"]["accuracy"]["value"],
+        "accuracy": student["metrics"][context.metric],
+        "mean_accuracy_over_seeds": row["metrics"][context.metric]["value"],
         **{key: row[key] for key in ("times_smaller", "times_faster", "accuracy_kept")},
         "processor_hours": hours,
         # A millisecond per text is 1,000 seconds per million.

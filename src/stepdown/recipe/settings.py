@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from stepdown.tasks import TaskKind
+
 Kind = Literal["compact", "bag", "huggingface", "teacher-layers"]
 Family = Literal["compact", "bag"]
 Loss = Literal["kl", "mse"]
@@ -113,14 +115,14 @@ class RungSettings:
     hint_weight: float
 
 
-def loss_for(classes: int) -> Loss:
+def loss_for(task: TaskKind, classes: int) -> Loss:
     """The distance that a student built to a budget learns best by.
 
     Of two classes a teacher's logits hold one number, the margin, and squared error is the natural distance. Of many,
     most logits tell of classes that are out of the question, and squared error spends itself on them: with 77 classes
     it gave 0.81 where KL gave 0.88 (LOG.md).
     """
-    return "mse" if classes == 2 else "kl"
+    return "mse" if task == "regression" or (task == "single-label" and classes == 2) else "kl"
 
 
 def batch_size_for(texts: int) -> int:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stepdown.evaluate import TITLES
 from stepdown.report.content import (
     Content,
     content,
     count,
+    figure,
     gold_epochs,
     interval,
     passes,
@@ -86,10 +88,12 @@ def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterat
     for sentence in packed.use:
         yield from (escape(sentence), "")
     yield from ("## How good it is", "")
-    yield f"- Accuracy on {run.data.report:,} texts kept aside: {interval(run.summary.accuracy)}, 95% interval."
+    title = TITLES[run.metric]
+    found = interval(run.summary.accuracy, run.metric)
+    yield f"- {title[0].upper()}{title[1:]} on {run.data.report:,} texts kept aside: {found}, 95% interval."
     seeds = sum((cell.position, cell.arm) == (student.position, student.arm) for cell in run.cells)
     if seeds > 1:
-        mean = percent(run.summary.mean_accuracy_over_seeds)
+        mean = figure(run.summary.mean_accuracy_over_seeds, run.metric)
         yield f"- Mean over {seeds} seeds trained alike: {mean}. This one did best on the selection texts."
     if "macro_f1" in student.metrics:
         yield f"- Macro F1: {percent(student.metrics['macro_f1'].value)}."

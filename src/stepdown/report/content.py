@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stepdown.compare import MIN_SEEDS, Comparison, sentence
-from stepdown.evaluate import Metric
+from stepdown.evaluate import SHARES, TITLES, Metric, MetricName
 from stepdown.results import Results, Rung, Spent, too_few_seeds
 
 NONE = "–"
@@ -36,7 +36,7 @@ class Line:
     arm: str
     parameters: str
     size: str
-    accuracy: str
+    primary: str
     agreement: str
     time: str
     smaller: str
@@ -44,24 +44,30 @@ class Line:
     kept: str
 
 
-HEADINGS = Line(
-    rung="rung",
-    model="model",
-    arm="arm",
-    parameters="parameters",
-    size="size",
-    accuracy="accuracy (95% interval)",
-    agreement="as teacher",
-    time="ms/text",
-    smaller="smaller",
-    faster="faster",
-    kept="kept",
-)
+def headings(metric: MetricName) -> Line:
+    """What stands above the columns, where `metric` is the primary one."""
+    return Line(
+        rung="rung",
+        model="model",
+        arm="arm",
+        parameters="parameters",
+        size="size",
+        primary=f"{TITLES[metric]} (95% interval)",
+        agreement="as teacher",
+        time="ms/text",
+        smaller="smaller",
+        faster="faster",
+        kept="kept",
+    )
 
-LEGEND = (
-    "as teacher: texts on which the model says what the teacher says. smaller: parameters of the teacher "
-    "over its own. faster: time per text of the teacher over its own. kept: accuracy over the teacher's."
-)
+
+def legend(metric: MetricName) -> str:
+    """What the columns mean."""
+    return (
+        "as teacher: texts on which the model says what the teacher says. smaller: parameters of the teacher "
+        "over its own. faster: time per text of the teacher over its own. "
+        f"kept: {TITLES[metric]} over the teacher's."
+    )
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,10 @@ class Content:
         title: name of the run.
         headline: the student in one sentence.
         label_names: all of them.
+        headings: of the table's columns.
         lines: the table of rungs, top first.
         caption: what the intervals of the table allow for.
+        legend: what the columns of the table mean.
         sections: heading → sentences, none of them empty.
         bundle: its path, or None.
         command: the line that tries the bundle, or None.
@@ -83,8 +91,10 @@ class Content:
     title: str
     headline: str
     label_names: tuple[str, ...]
+    headings: Line
     lines: tuple[Line, ...]
     caption: str
+    legend: str
     sections: dict[str, tuple[str, ...]]
     bundle: str | None
     command: str | None
@@ -101,7 +111,7 @@ def content(results: Results) -> Content:
     bundle = results.bundle
     sections = {
         "Which way of teaching": (*_arms(results.comparisons), *_last_passes(results)),
-        "Against the teacher": (*_members(results), *_rungs(results.comparisons)),
+        "Against the teacher": (*_members(results), *_rungs(results.comparisons), *_points(results)),
         MIND: _warnings(results),
         "What the budgets were spent on": _budgets(results),
         "Data": _data(results),
@@ -111,8 +121,10 @@ def content(results: Results) -> Content:
         title=clean(str(results.recipe.get("name") or "run")),
         headline=_headline(results),
         label_names=tuple(clean(label) for label in results.data.label_names),
-        lines=tuple(_line(row) for row in results.rungs),
+        headings=headings(results.metric),
+        lines=tuple(_line(row, results.metric) for row in results.rungs),
         caption=_caption(results.rungs),
+        legend=legend(results.metric),
         sections={heading: sentences for heading, sentences in sections.items() if sentences},
         bundle=clean(bundle) if bundle else None,
         command=f'stepdown predict {clean(shlex.quote(bundle))} "…"' if bundle else None,
@@ -125,8 +137,8 @@ def _advice(results: Results) -> str:
     unlabeled = sum(source.kept for source in facts.sources) if facts else 0
     more = f"more unlabelled text of the same kind than these {unlabeled:,} texts" if unlabeled else ""
     return (
-        f"What would raise accuracy most is {more or 'unlabelled text of the same kind'}, for the teacher to label: "
-        "name it in the recipe under [transfer] as unlabeled."
+        f"What would raise {TITLES[results.metric]} most is {more or 'unlabelled text of the same kind'}, for the "
+        "teacher to label: name it in the recipe under [transfer] as unlabeled."
     )
 
 
@@ -169,8 +181,16 @@ def percent(value: float) -> str:
     return f"{value * 100:.1f}%"
 
 
-def interval(metric: Metric) -> str:
-    """A share with its interval: 88.9% (86.6 to 90.8)."""
+def figure(value: float, metric: MetricName) -> str:
+    """The value of a primary metric: a share as 88.9%, a correlation as 0.873."""
+    return f"{value:.3f}".replace("-", "−") if metric == "pearson" else percent(value)
+
+
+def interval(metric: Metric, name: MetricName = "accuracy") -> str:
+    """A primary metric with its interval: 88.9% (86.6 to 90.8)."""
+    if name == "pearson":
+        ends = f"{metric.low:.3f} to {metric.high:.3f}".replace("-", "−")
+        return f"{figure(metric.value, name)} ({ends})"
     return f"{percent(metric.value)} ({metric.low * 100:.1f} to {metric.high * 100:.1f})"
 
 
@@ -189,7 +209,7 @@ def short(value: float) -> str:
     return f"{value:,.{digits}f}" if digits else f"{value:,.0f}"
 
 
-def _line(row: Rung) -> Line:
+def _line(row: Rung, metric: MetricName) -> Line:
     metrics = row.metrics
     agreement, time = metrics.get("agreement"), metrics.get("ms_per_text")
     # The teacher beside itself: 1× and 100% would say nothing.
@@ -200,7 +220,7 @@ def _line(row: Rung) -> Line:
         arm=row.arm or NONE,
         parameters=count(row.params) if row.params else NONE,
         size=size(row.bytes) if row.bytes else NONE,
-        accuracy=interval(metrics["accuracy"]) if "accuracy" in metrics else NONE,
+        primary=interval(metrics[metric], metric) if metric in metrics else NONE,
         agreement=percent(agreement.value) if below and agreement else NONE,
         time=short(time.value) if time else NONE,
         smaller=times(row.times_smaller) if below else NONE,
@@ -222,12 +242,12 @@ def _headline(results: Results) -> str:
     ]
     if ratios:
         said += f", {' and '.join(ratios)} than the teacher"
-    top = results.rungs[0].metrics.get("accuracy")
+    metric = results.metric
+    top = results.rungs[0].metrics.get(metric)
     if row.accuracy_kept is not None and top:
-        mine = percent(row.metrics["accuracy"].value)
-        said += (
-            f", and keeps {percent(row.accuracy_kept)} of its accuracy ({mine} against {percent(top.value)})"
-        )
+        mine, its = (figure(one.value, metric) for one in (row.metrics[metric], top))
+        what = TITLES[metric].replace("Pearson's", "Pearson")
+        said += f", and keeps {percent(row.accuracy_kept)} of its {what} ({mine} against {its})"
     return said + "."
 
 
@@ -257,10 +277,19 @@ def _members(results: Results) -> tuple[str, ...]:
     if not results.members:
         return ()
     each = "; ".join(
-        f"{clean(member.model)} ({count(member.params)}) {percent(member.metrics['accuracy'].value)}"
+        f"{clean(member.model)} ({count(member.params)}) "
+        f"{figure(member.metrics[results.metric].value, results.metric)}"
         for member in results.members
     )
-    return (f"The teacher is the mean of {len(results.members)} models. By itself each is right on: {each}.",)
+    what = TITLES[results.metric]
+    return (f"The teacher is the mean of {len(results.members)} models. The {what} of each alone: {each}.",)
+
+
+def _points(results: Results) -> tuple[str, ...]:
+    """What a point is, where the metric is no share of texts."""
+    if results.metric in SHARES or not results.comparisons:
+        return ()
+    return (f"A point is a hundredth of {TITLES[results.metric]}.",)
 
 
 def _last_passes(results: Results) -> tuple[str, ...]:
@@ -302,7 +331,7 @@ def _data(results: Results) -> tuple[str, ...]:
     return (
         f"{data.train:,} training texts, {data.selection:,} to select on, {data.report:,} to report on; "
         f"{data.transfer:,} texts to learn from, labelled or not.",
-        f"{len(names)} labels: {shown}.",
+        f"A number is predicted: {shown}." if data.task == "regression" else f"{len(names)} labels: {shown}.",
         f"Removed because they overlap selection or report texts: {removed:,} labelled texts and "
         f"{sum(source.overlapping for source in sources):,} unlabelled ones.",
         *(
@@ -360,16 +389,17 @@ def _warnings(results: Results) -> tuple[str, ...]:
     left = max((overlap.rows for overlap in overlaps if overlap.first != "selection"), default=0)
     if left:
         found.append(
-            f"{left:,} of {told:,} report texts share a run of words with texts that were learnt from: accuracy "
-            "on them may flatter every model, the teacher included."
+            f"{left:,} of {told:,} report texts share a run of words with texts that were learnt from: the "
+            "results on them may flatter every model, the teacher included."
         )
-    top = results.rungs[0].metrics.get("accuracy") if results.rungs else None
+    metric = results.metric
+    top = results.rungs[0].metrics.get(metric) if results.rungs else None
     alone = [row for row in results.rungs if row.arm == "direct"]
-    if top and alone and alone[-1].metrics["accuracy"].value > top.value:
+    if top and alone and alone[-1].metrics[metric].value > top.value:
         found.append(
-            f"From the labels alone the student reaches {percent(alone[-1].metrics['accuracy'].value)}, its teacher "
-            f"{percent(top.value)}: such a teacher has little to teach. Take a better one, or fine-tune it longer "
-            "(teacher.epochs, teacher.learning_rate)."
+            f"From the labels alone the student reaches {figure(alone[-1].metrics[metric].value, metric)}, its "
+            f"teacher {figure(top.value, metric)}: such a teacher has little to teach. Take a better one, or fine-tune "
+            "it longer (teacher.epochs, teacher.learning_rate)."
         )
     positions = {cell.position for cell in results.cells}
     idle = [str(p) for p in range(1, len(results.recipe.get("rungs", ())) + 1) if p not in positions]

@@ -14,11 +14,17 @@ from importlib import resources
 from typing import Any
 
 from stepdown.compare import Comparison
-from stepdown.report.content import HEADINGS, LEGEND, MIND, NONE, Content, Line, clean, content
+from stepdown.evaluate import MetricName
+from stepdown.report.content import MIND, NONE, Content, Line, clean, content
 from stepdown.report.plot import legend, plot
-from stepdown.results import Cell, MetricName, Results, parse
+from stepdown.results import Cell, Results, parse
 
 DETAILS: tuple[tuple[MetricName, str], ...] = (
+    ("micro_f1", "micro F1"),
+    ("pearson", "Pearson"),
+    ("spearman", "Spearman"),
+    ("rmse", "RMSE"),
+    ("mae", "MAE"),
     ("accuracy", "accuracy"),
     ("macro_f1", "macro F1"),
     ("mcc", "MCC"),
@@ -27,7 +33,7 @@ DETAILS: tuple[tuple[MetricName, str], ...] = (
     ("nll", "NLL"),
     ("ece", "ECE"),
 )
-"""Columns of the table of cells."""
+"""Columns of the table of cells; those of which the task has no metric are left out."""
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Tells the browser to load nothing at all, whatever a name in the results may hold."""
@@ -90,19 +96,19 @@ def _warnings(sentences: Sequence[str]) -> str:
 
 
 def _table(told: Content) -> str:
-    head = "".join(f'<th scope="col">{_text(heading)}</th>' for heading in astuple(HEADINGS))
-    body = "\n".join(_row(line) for line in told.lines)
+    head = "".join(f'<th scope="col">{_text(heading)}</th>' for heading in astuple(told.headings))
+    body = "\n".join(_row(line, told.headings) for line in told.lines)
     return (
         '<section><h2>The ladder</h2><table class="ladder">'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
-        f'<p class="note">{_text(told.caption)} {_text(LEGEND)}</p></section>'
+        f'<p class="note">{_text(told.caption)} {_text(told.legend)}</p></section>'
     )
 
 
-def _row(line: Line) -> str:
+def _row(line: Line, headings: Line) -> str:
     """A row of the ladder; on a narrow screen its style shows each cell with the heading it carries."""
     cells = []
-    for field, heading, text in zip(fields(Line), astuple(HEADINGS), astuple(line), strict=True):
+    for field, heading, text in zip(fields(Line), astuple(headings), astuple(line), strict=True):
         tag, scope = ("th", ' scope="row"') if field.name == "model" else ("td", "")
         label = escape(heading.split(" (")[0])
         cells.append(f'<{tag}{scope} class="{field.name}" data-label="{label}">{_text(text)}</{tag}>')
@@ -110,11 +116,11 @@ def _row(line: Line) -> str:
 
 
 def _figure(run: Results) -> str:
-    drawing = plot(run.rungs)
+    drawing = plot(run.rungs, run.metric)
     if not drawing:
         return ""
     caption = "Accuracy against parameters, with 95% intervals."
-    return f"<figure>\n{drawing}\n{legend(run.rungs)}<figcaption>{caption}</figcaption></figure>"
+    return f"<figure>\n{drawing}\n{legend(run.rungs, run.metric)}<figcaption>{caption}</figcaption></figure>"
 
 
 def _section(heading: str, sentences: Iterable[str]) -> str:
@@ -131,17 +137,20 @@ def _try(told: Content) -> str:
 
 
 def _cells(cells: Sequence[Cell]) -> str:
+    shown = [
+        (metric, heading) for metric, heading in DETAILS if any(metric in cell.metrics for cell in cells)
+    ]
     rows = [
         [
             cell.id,
             cell.arm or NONE,
             str(cell.seed),
-            *(f"{cell.metrics[m].value:.4f}" if m in cell.metrics else NONE for m, _ in DETAILS),
+            *(f"{cell.metrics[m].value:.4f}" if m in cell.metrics else NONE for m, _ in shown),
             f"{cell.seconds:,.0f}",
         ]
         for cell in cells
     ]
-    headings = ["cell", "arm", "seed", *(heading for _, heading in DETAILS), "seconds"]
+    headings = ["cell", "arm", "seed", *(heading for _, heading in shown), "seconds"]
     return _details("Every model, on the report split", headings, rows)
 
 

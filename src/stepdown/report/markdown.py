@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from stepdown.report.content import HEADINGS, LEGEND, Content, clean, content
+from stepdown.report.content import Content, clean, content
 from stepdown.results import Results, parse
 
 LEFT = 3
@@ -36,12 +36,12 @@ def _lines(told: Content) -> Iterator[str]:
     yield ""
     yield escape(told.headline)
     yield ""
-    yield _row(astuple(HEADINGS))
-    yield _row([":--" if i < LEFT else "--:" for i in range(len(astuple(HEADINGS)))])
+    yield _row(astuple(told.headings))
+    yield _row([":--" if i < LEFT else "--:" for i in range(len(astuple(told.headings)))])
     for line in told.lines:
         yield _row([escape(cell) for cell in astuple(line)])
     yield ""
-    yield f"{escape(told.caption)} {escape(LEGEND)}"
+    yield f"{escape(told.caption)} {escape(told.legend)}"
     for heading, sentences in told.sections.items():
         yield from ("", f"## {heading}", "")
         yield from (f"- {escape(sentence)}" for sentence in sentences)

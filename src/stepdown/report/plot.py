@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from stepdown.report.content import count, interval, name, percent, rank
+from stepdown.evaluate import TITLES, MetricName
+from stepdown.report.content import count, figure, interval, name, rank
 from stepdown.results import Rung
 
 WIDTH, HEIGHT = 480, 320
@@ -42,26 +43,26 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def plot(rows: Sequence[Rung]) -> str:
-    """The SVG element, or an empty string where no row has both parameters and an accuracy."""
-    drawn = [row for row in rows if row.params and "accuracy" in row.metrics]
+def plot(rows: Sequence[Rung], metric: MetricName = "accuracy") -> str:
+    """The SVG element, or an empty string where no row has both parameters and the primary metric."""
+    drawn = [row for row in rows if row.params and metric in row.metrics]
     if not drawn:
         return ""
     logs = [math.log10(row.params) for row in drawn]
-    lows, highs = zip(
-        *((row.metrics["accuracy"].low, row.metrics["accuracy"].high) for row in drawn), strict=True
-    )
+    lows, highs = zip(*((row.metrics[metric].low, row.metrics[metric].high) for row in drawn), strict=True)
     x = _Scale(min(logs) - 0.3, max(logs) + 0.3, LEFT, WIDTH - RIGHT)
     ticks = _shares(min(lows), max(highs))
     y = _Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
-    summary = "; ".join(f"{label(row)}: {count(row.params)} parameters, {_told(row)}" for row in drawn)
+    summary = "; ".join(
+        f"{label(row)}: {count(row.params)} parameters, {_told(row, metric)}" for row in drawn
+    )
     return "\n".join(
         [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="plot-title plot-text">',
-            '<title id="plot-title">Accuracy against parameters</title>',
+            f'<title id="plot-title">{TITLES[metric].capitalize()} against parameters</title>',
             f'<desc id="plot-text">{escape(summary)}</desc>',
-            *_axes(x, y, ticks),
-            *(_point(row, at, y) for row, at in zip(drawn, _places(drawn, x), strict=True)),
+            *_axes(x, y, ticks, metric),
+            *(_point(row, at, y, metric) for row, at in zip(drawn, _places(drawn, x), strict=True)),
             "</svg>",
         ]
     )
@@ -77,23 +78,25 @@ def label(row: Rung) -> str:
     return "teacher" if row.kind == "teacher" else f"rung {rank(row)}" + (f" {row.arm}" if row.arm else "")
 
 
-def legend(rows: Sequence[Rung]) -> str:
+def legend(rows: Sequence[Rung], metric: MetricName = "accuracy") -> str:
     """The marks in use and what they stand for, as an HTML list."""
     words = {"teacher": "teacher", "shared": "rung that all arms share"}
     items = (
         f'<li><svg viewBox="-9 -9 18 18" aria-hidden="true"><path class="mark {m}" d="{MARKS[m]}"/></svg>'
         f"{words.get(m, m)}</li>"
         for m in MARKS
-        if m in {mark(row) for row in rows if row.params and "accuracy" in row.metrics}
+        if m in {mark(row) for row in rows if row.params and metric in row.metrics}
     )
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _axes(x: _Scale, y: _Scale, ticks: Sequence[float]) -> Iterator[str]:
+def _axes(x: _Scale, y: _Scale, ticks: Sequence[float], metric: MetricName) -> Iterator[str]:
     step = ticks[1] - ticks[0]
     for tick in ticks:
         at = y(tick)
-        text = f"{tick * 100:.0f}%" if step >= 0.0099 else percent(tick)
+        text = figure(tick, metric)
+        if metric != "pearson" and step >= 0.0099:
+            text = f"{tick * 100:.0f}%"
         yield f'<path class="grid" d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}"/>'
         yield f'<text x="{LEFT - 7}" y="{at + 4.5:.1f}" text-anchor="end">{text}</text>'
     for number in _counts(x):
@@ -140,15 +143,15 @@ def _places(rows: Sequence[Rung], x: _Scale) -> list[float]:
     return places
 
 
-def _point(row: Rung, at: float, y: _Scale) -> str:
-    metric = row.metrics["accuracy"]
-    kind, middle = mark(row), y(metric.value)
+def _point(row: Rung, at: float, y: _Scale, metric: MetricName) -> str:
+    found = row.metrics[metric]
+    kind, middle = mark(row), y(found.value)
     return (
-        f"<g><title>{escape(f'{label(row)}, {name(row)}: {_told(row)}')}</title>"
-        f'<path class="bar {kind}" d="M{at:.1f} {y(metric.low):.1f}V{y(metric.high):.1f}"/>'
+        f"<g><title>{escape(f'{label(row)}, {name(row)}: {_told(row, metric)}')}</title>"
+        f'<path class="bar {kind}" d="M{at:.1f} {y(found.low):.1f}V{y(found.high):.1f}"/>'
         f'<path class="mark {kind}" transform="translate({at:.1f} {middle:.1f})" d="{MARKS[kind]}"/></g>'
     )
 
 
-def _told(row: Rung) -> str:
-    return f"accuracy {interval(row.metrics['accuracy'])}"
+def _told(row: Rung, metric: MetricName) -> str:
+    return f"{TITLES[metric]} {interval(row.metrics[metric], metric)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from stepdown.report.content import HEADINGS, LEGEND, Content, content
+from stepdown.report.content import Content, content
 from stepdown.results import Results, parse
 
 IDENTITY = 3
@@ -46,11 +46,11 @@ def _lines(told: Content, width: int) -> Iterator[str]:
     yield from _wrapped(told.title, width)
     yield from _wrapped(told.headline, width)
     yield ""
-    for table in _tables([astuple(line) for line in (HEADINGS, *told.lines)], width):
+    for table in _tables([astuple(line) for line in (told.headings, *told.lines)], width):
         yield from table
         yield ""
     yield from _wrapped(told.caption, width)
-    yield from _wrapped(LEGEND, width)
+    yield from _wrapped(told.legend, width)
     for heading, sentences in told.sections.items():
         yield ""
         yield heading

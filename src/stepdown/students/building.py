@@ -18,6 +18,7 @@ from stepdown.students.budgets import Wanted, sized
 from stepdown.students.compact import CompactNetwork
 from stepdown.students.families import Shape
 from stepdown.students.model import TextModel
+from stepdown.tasks import TaskKind
 from stepdown.tokens.words import Words
 
 # A bag averages its words with as many pairs, which are silent at first: louder words learn sooner (LOG.md).
@@ -77,16 +78,27 @@ def coverage(words: Words, task: Counter[str]) -> float:
     return sum(task[entry] for entry in words.entries) / task.total() if task else 1.0
 
 
-def student(prepared: Prepared, label_names: Sequence[str], max_length: int, seed: int) -> TextModel:
+def student(
+    prepared: Prepared,
+    label_names: Sequence[str],
+    max_length: int,
+    seed: int,
+    task: TaskKind = "single-label",
+) -> TextModel:
     """A fresh student; the same seed gives the same initial weights."""
-    model = untaught(prepared.words, prepared.shape, label_names, max_length, seed)
+    model = untaught(prepared.words, prepared.shape, label_names, max_length, seed, task)
     assert isinstance(model.network, CompactNetwork | BagNetwork)
     tables.load(model.network.tables, torch.from_numpy(prepared.initial))
     return model
 
 
 def untaught(
-    words: Words, shape: Shape, label_names: Sequence[str], max_length: int, seed: int = 0
+    words: Words,
+    shape: Shape,
+    label_names: Sequence[str],
+    max_length: int,
+    seed: int = 0,
+    task: TaskKind = "single-label",
 ) -> TextModel:
     """A student of these sizes whose embeddings are random, too."""
     with torch.random.fork_rng(devices=()):
@@ -94,7 +106,14 @@ def untaught(
         network = families.network(shape)
     family = families.family_of(shape)
     return TextModel(
-        network, words, tuple(label_names), max_length, family, shape.describe(), is_pair=shape.is_pair
+        network,
+        words,
+        tuple(label_names),
+        max_length,
+        family,
+        shape.describe(),
+        task=task,
+        is_pair=shape.is_pair,
     )
 
 

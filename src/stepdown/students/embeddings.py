@@ -39,8 +39,9 @@ def from_teacher(
     weights = np.sqrt(np.maximum(np.asarray(counts, np.float64), 1.0))
     tokens = teacher.encode(entries)
     opinion = _components(logits(teacher, tokens, precision=precision).astype(np.float64), weights)
-    classes = len(teacher.label_names)
-    most = 0 if teacher.is_pair else min(classes - 1, max(1, int(width * _OPINION_SHARE)))
+    # Exclusive labels hold one number less than there are.
+    numbers = len(teacher.label_names) - (teacher.task == "single-label")
+    most = 0 if teacher.is_pair else min(numbers, max(1, int(width * _OPINION_SHARE)))
     opinion = opinion[:, :most]
     table, states = _vectors(teacher, entries, precision)
     meaning = _components(np.hstack([_unit(table, weights), _unit(states, weights)]), weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from stepdown import tokens
 from stepdown.errors import ModelError, StepdownError
 from stepdown.students.model import TextModel, inside
 from stepdown.students.token_types import separator_of, token_types
+from stepdown.tasks import TaskKind
 
 
 class HuggingFaceNetwork(nn.Module):
@@ -64,6 +65,7 @@ def load(
     *,
     max_length: int,
     seed: int = 0,
+    task: TaskKind = "single-label",
     is_pair: bool | None = None,
 ) -> Loaded:
     """Read a classifier from a folder with config.json, weights and tokenizer.
@@ -73,6 +75,7 @@ def load(
         label_names: the data's labels, for a head that is to be trained; None takes the checkpoint's own head.
         max_length: most ids of a text; lowered to what the model's positions can take.
         seed: of a head that is not in the checkpoint.
+        task: what a new head is for; a checkpoint's own head says itself what it is for.
         is_pair: whether it is to read pairs of texts; None for what the folder says, which is no unless we wrote it.
 
     Raises:
@@ -93,6 +96,7 @@ def load(
             if label_names is not None:
                 config.id2label = dict(enumerate(label_names))
                 config.label2id = {name: index for index, name in enumerate(label_names)}
+                config.problem_type = _PROBLEM_TYPES[task]
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(seed)
                 classifier, info = AutoModelForSequenceClassification.from_pretrained(
@@ -142,6 +146,7 @@ def load(
         "huggingface",
         describe(classifier),
         frozenset(f"classifier.{key}" for key in missing),
+        task=task if label_names is not None else _task_of(config),
         is_pair=pairs,
     )
     notes = []
@@ -153,12 +158,27 @@ def load(
     return Loaded(model, own_head and not missing, tuple(notes))
 
 
+# What transformers calls the tasks; models, and other tools, choose their loss and their probabilities by it.
+_PROBLEM_TYPES: Mapping[TaskKind, str] = {
+    "single-label": "single_label_classification",
+    "multi-label": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+def _task_of(config: Any) -> TaskKind:
+    """What a checkpoint's head is for; single-label where its configuration does not say."""
+    named = {problem: kind for kind, problem in _PROBLEM_TYPES.items()}
+    return named.get(str(config.problem_type), "single-label")
+
+
 def load_teacher(
     folder: Path,
     label_names: Sequence[str],
     *,
     max_length: int,
     seed: int = 0,
+    task: TaskKind = "single-label",
     is_pair: bool | None = None,
 ) -> Loaded:
     """A classifier with its own head and labels if it has a head, else with a fresh head for the data's labels.
@@ -168,7 +188,7 @@ def load_teacher(
     found = load(folder, max_length=max_length, is_pair=is_pair)
     if found.has_head:
         return found
-    return load(folder, label_names, max_length=max_length, seed=seed, is_pair=is_pair)
+    return load(folder, label_names, max_length=max_length, seed=seed, task=task, is_pair=is_pair)
 
 
 # The key of a saved model's config.json that says that it reads pairs of texts; there is no standard one.
@@ -212,6 +232,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
         teacher.max_length,
         "huggingface",
         describe(classifier),
+        task=teacher.task,
         is_pair=teacher.is_pair,
     )
 
@@ -253,6 +274,7 @@ def save(model: TextModel, folder: Path) -> None:
     classifier = model.network.classifier
     classifier.config.id2label = dict(enumerate(model.label_names))
     classifier.config.label2id = {name: index for index, name in enumerate(model.label_names)}
+    classifier.config.problem_type = _PROBLEM_TYPES[model.task]
     if model.is_pair or hasattr(classifier.config, _IS_PAIR):
         setattr(classifier.config, _IS_PAIR, model.is_pair)
     with _quiet():

@@ -27,6 +27,7 @@ def save(model: TextModel, folder: Path) -> None:
     about = {
         "kind": model.kind,
         **families.to_dict(model.network.shape),
+        "task": model.task,
         "label_names": list(model.label_names),
         "max_length": model.max_length,
     }
@@ -72,6 +73,7 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
         about["max_length"],
         family,
         shape.describe(),
+        task=about.get("task", "single-label"),  # students of old knew no other
         is_pair=shape.is_pair,
     )
 

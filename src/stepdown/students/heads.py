@@ -1,0 +1,77 @@
+"""The last linear layer of a network, and the unit of what it says.
+
+A model that predicts a number says it in the data's own unit. It is trained on standardised numbers all the same, so
+that learning rates mean what they mean for other tasks: `standardise` before, `restore` after. A fresh head says
+standardised numbers by its nature, and is brought into the unit by `restore` when it is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stepdown.data.dataset import Task
+from stepdown.errors import ModelError
+from stepdown.students.model import TextModel
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Of numbers: `centre` and `scale` in the data's own unit become 0 and 1.
+
+    Attributes:
+        centre: mean of the labels of the train split.
+        scale: their standard deviation, above 0.
+    """
+
+    centre: float
+    scale: float
+
+    def standard(self, values: Tensor) -> Tensor:
+        """Values in the data's unit as standardised ones."""
+        return (values - self.centre) / self.scale
+
+
+def unit_of(task: Task, labels: np.ndarray) -> Unit | None:
+    """The unit of the numbers that a train split has for labels, int64 [n] (−1 for none); None for other tasks."""
+    if task.kind != "regression":
+        return None
+    known = task.truth(labels[labels >= 0]).astype(np.float64)
+    return Unit(float(known.mean()), float(known.std()) or 1.0)
+
+
+def linear_head(model: TextModel) -> nn.Linear:
+    """The layer that makes a model's outputs.
+
+    Raises:
+        ModelError: it is no linear layer.
+    """
+    linear = [module for module in model.network.modules() if isinstance(module, nn.Linear)]
+    if not linear or linear[-1].out_features != len(model.label_names):
+        raise ModelError(
+            f"The head of {model.description} is not a linear layer, so its outputs cannot be put into another order "
+            "or unit. Take another model."
+        )
+    return linear[-1]
+
+
+def standardise(model: TextModel, unit: Unit) -> None:
+    """Let a model that says numbers in the data's unit say standardised ones; in place."""
+    _map(linear_head(model), 1 / unit.scale, -unit.centre / unit.scale)
+
+
+def restore(model: TextModel, unit: Unit) -> None:
+    """The reverse of `standardise`; in place."""
+    _map(linear_head(model), unit.scale, unit.centre)
+
+
+def _map(head: nn.Linear, scale: float, shift: float) -> None:
+    """Make outputs y into scale · y + shift."""
+    with torch.no_grad():
+        head.weight.mul_(scale)
+        if head.bias is None:
+            head.bias = nn.Parameter(torch.zeros(head.out_features, device=head.weight.device))
+        head.bias.mul_(scale).add_(shift)
