@@ -1,9 +1,9 @@
 """Cuts one split from train: by groups of texts that are versions of each other, or of the long texts of some groups.
 
 Of some corpora the groups are too large to be cut: everything hangs together. Then less is asked for, and said. Single
-texts are cut one by one, equal ones together. Pairs are first cut by the texts that they have in common, which keeps
-whoever learns from hearing a sentence once, in another pair, before the exam; only where that fails, too, do they go
-pair by pair, (a, b) with (b, a).
+texts are cut one by one, equal ones together. Pairs are cut by the whole texts that they have in common, so that no
+text that was learnt from in one pair is met again in another; only where that fails, too, are they cut pair by pair,
+(a, b) with (b, a).
 """
 
 from __future__ import annotations

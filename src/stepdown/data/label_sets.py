@@ -57,8 +57,8 @@ def as_sets(
     met.check_known({at: labels[0] for at, labels in strange.items() if labels}, list(names))
     if all(len(set(one)) == 1 for one in in_train):
         met.notes.append(
-            f'{met.place}: every row of train has exactly one label. With task = "single-label" (one label a cell) a '
-            f"text gets exactly one."
+            f"{met.place}: every row of train has exactly one label. If that is so of every text, a column of single "
+            f"labels, without lists and separator, makes the task single-label, which is easier to learn."
         )
     task, answer_of = task_of(tuple(names.values()), list(names), sets, is_pair=met.is_pair)
     return met.inferred(task, answer_of)
