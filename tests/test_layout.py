@@ -30,6 +30,7 @@ ROOMS = [
     "runtime",
     "ladder",
     "propose",
+    "examples",
     "export",
     "report",
     "packing",

@@ -86,12 +86,16 @@ def _table(data: Any, name: str) -> Table:
             )
             first += len(batch)
 
-    labels = {
-        column: tuple(feature.names)
-        for column, feature in data.features.items()
-        if type(feature).__name__ == "ClassLabel" and feature.names
-    }
+    labels = {column: names for column, feature in data.features.items() if (names := _names(feature))}
     return Table(name, tuple(data.column_names), read, labels)
+
+
+def _names(feature: Any) -> tuple[str, ...]:
+    """Names of a feature of class labels, or of lists of such."""
+    if isinstance(feature, list) and feature:  # a list in the notation of older versions
+        return _names(feature[0])
+    member = getattr(feature, "feature", feature)
+    return tuple(member.names or ()) if type(member).__name__ == "ClassLabel" else ()
 
 
 def _said_plainly(source: str, hub_id: str, config: str | None, error: Exception) -> StepdownError:

@@ -8,6 +8,7 @@ names it.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from stepdown.recipe import kinds
 from stepdown.recipe.faults import Fault, did_you_mean, found, nearest
 from stepdown.recipe.limits import rungs, table, words
 from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS
@@ -24,6 +25,7 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         yield from _places(data)
     yield from _columns(data)
     yield from _fractions(data)
+    yield from kinds.broken(recipe)
     for key in ("source", "train"):
         yield from _builtin(("data", key), words(data.get(key)), BUILTIN_DATA)
     yield from _builtin(("transfer", "unlabeled"), words(transfer.get("unlabeled")), BUILTIN_DATA)
@@ -36,7 +38,8 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         yield from _word_dropout(index, rung)
         yield from _hints(index, rung)
     yield from _repeats(("compare", "arms"), words(table(recipe, "compare").get("arms")))
-    yield from _repeats(("data", "label_names"), words(data.get("label_names")))
+    for key in ("text", "label", "label_names"):
+        yield from _repeats(("data", key), words(data.get(key)))
 
 
 def _places(data: Mapping[str, object]) -> Iterator[Fault]:

@@ -116,10 +116,13 @@ class DataSpec(_Spec):
     train: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     validation: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     test: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
-    text: Words = _words(..., "the name of the column that holds the text")
-    label: Words | None = _words(None, "the name of the column that holds the label")
+    text: Words = _words(..., "the name of the column that holds the text, or of two that make a pair")
+    label: Words | None = _words(
+        None, "the name of the column that holds the label, or of several of 0 and 1, a label each"
+    )
     task: TaskKind | None = Field(
-        default=None, description='"single-label" (two classes or more), or leave it out'
+        default=None,
+        description='"single-label", "multi-label" or "regression", or leave it out: the labels tell',
     )
     label_names: Annotated[tuple[Word, ...], BeforeValidator(listed)] | None = Field(
         default=None,
@@ -139,7 +142,9 @@ class TransferSpec(_Spec):
     unlabeled: Words = Field(
         default=(), description="a hub id, a folder or a file of texts, or a list of them"
     )
-    text: Words | None = _words(None, "the name of the column that holds the unlabelled text")
+    text: Words | None = _words(
+        None, "the name of the column that holds the unlabelled text, or of two that make a pair"
+    )
     split_sentences: bool = _switch(False)
     max_texts: int | None = _whole(None, 1, ", or leave it out for all")
     views: int = _whole(0, 0)
@@ -261,6 +266,8 @@ class Recipe(_Spec):
         core = (rung.core or DEFAULT_CORE) if kind == "compact" else None
         # Weakest first, and None leaves what is there.
         chosen: dict[str, Any] = asdict(training_for(kind, core))
+        if self.data.task == "regression":
+            chosen["loss"] = "mse"
         for said in (self.distill.model_dump(), rung.model_dump()):
             chosen |= {key: value for key, value in said.items() if value is not None}
         chosen |= {

@@ -322,16 +322,12 @@ def _rungs(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
 
 def _data(results: Results) -> tuple[str, ...]:
     data, facts = results.data, results.data.facts
-    names = [clean(label) for label in data.label_names]
-    shown = ", ".join(names[:SHOWN_LABELS])
-    if len(names) > SHOWN_LABELS:
-        shown += f" and {len(names) - SHOWN_LABELS} more"
     sources = data.transfer_facts.sources if data.transfer_facts else ()
     removed = facts.removed.equal + facts.removed.overlapping + facts.removed.selection_in_report
     return (
         f"{data.train:,} training texts, {data.selection:,} to select on, {data.report:,} to report on; "
         f"{data.transfer:,} texts to learn from, labelled or not.",
-        f"A number is predicted: {shown}." if data.task == "regression" else f"{len(names)} labels: {shown}.",
+        _answers(results),
         f"Removed because they overlap selection or report texts: {removed:,} labelled texts and "
         f"{sum(source.overlapping for source in sources):,} unlabelled ones.",
         *(
@@ -342,6 +338,20 @@ def _data(results: Results) -> tuple[str, ...]:
         *(clean(f"{split}: {found.origin}") for split, found in facts.splits.items()),
         *(clean(note) for note in facts.notes),
     )
+
+
+def _answers(results: Results) -> str:
+    """What there is to be said of a text."""
+    names = [clean(label) for label in results.data.label_names]
+    lie = results.data.facts.splits["report"].values if results.data.task == "regression" else None
+    if lie is not None:
+        return (
+            f"Numbers to be predicted, {names[0]}: {lie.least:.4g} to {lie.largest:.4g} in the report split."
+        )
+    shown = ", ".join(names[:SHOWN_LABELS])
+    if len(names) > SHOWN_LABELS:
+        shown += f" and {len(names) - SHOWN_LABELS} more"
+    return f"{len(names)} labels: {shown}."
 
 
 def _budgets(results: Results) -> tuple[str, ...]:
