@@ -295,7 +295,7 @@ def _read(model: TextModel, tokens: Tokens, rows: np.ndarray, word_dropout: floa
     ids, lengths = map(torch.from_numpy, tokens.pad(rows, model.tokenizer.pad_id))
     if word_dropout:
         assert isinstance(model.tokenizer, Words), "no other tokenizer has whole words to leave out"
-        dropped = (torch.rand(ids.shape) < word_dropout) & (ids != model.tokenizer.pad_id)
+        dropped = (torch.rand(ids.shape) < word_dropout) & (ids >= model.tokenizer.first_id)
         ids = ids.masked_fill(dropped, model.tokenizer.unknown_id)
     return ids, lengths
 

@@ -283,14 +283,16 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
         top = model_of(context, context.plan.top[0])
         return huggingface.first_layers(top, settings.layers), {"notes": []}
     facts: dict[str, Any] = {"notes": []}
-    wanted = wanted_of(settings)
+    wanted = wanted_of(settings, is_pair=task.is_pair)
     if wanted is not None:
         prepared = _prepared(context, cell.position, wanted)
         model = building.student(prepared, task.label_names, length, seed, task.kind)
         facts["spent"] = building.spent(wanted, prepared.shape, prepared.coverage)
     else:
         folder = context.models[settings.model]
-        found = huggingface.load(folder, task.label_names, max_length=length, seed=seed, task=task.kind)
+        found = huggingface.load(
+            folder, task.label_names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
+        )
         model, facts = found.model, {"notes": list(found.notes)}
     unit = unit_of(task, context.dataset.train.labels)
     if unit is not None:
@@ -298,11 +300,11 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
     return model, facts
 
 
-def wanted_of(settings: RungSettings) -> Wanted | None:
+def wanted_of(settings: RungSettings, *, is_pair: bool) -> Wanted | None:
     """What a rung asks for that is built to a budget; None for any other."""
     if settings.kind not in FAMILIES:
         return None
-    return Wanted(settings.kind, settings.core, settings.max_params, settings.max_bytes)
+    return Wanted(settings.kind, settings.core, settings.max_params, settings.max_bytes, is_pair)
 
 
 def _prepared(context: Context, position: int, wanted: Wanted) -> building.Prepared:

@@ -170,14 +170,14 @@ def _model(
 ) -> tuple[TextModel, int, bool, dict[str, Any] | None]:
     """A model of the size that the cell will have, texts of an update, whether it is to be trained, what it spends."""
     recipe, task = context.recipe, context.dataset.task
-    names, length = task.label_names, recipe.data.max_length
+    names, length, is_pair = task.label_names, recipe.data.max_length, task.is_pair
     if cell.position == 0:
         folder = context.models[teachers.name_of(context, cell)]
-        found = huggingface.load_teacher(folder, names, max_length=length, task=task.kind)
+        found = huggingface.load_teacher(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
         return found.model, recipe.teacher.batch_size, not found.has_head, None
     settings = recipe.resolved_rung(cell.position - 1)
     size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
-    wanted = cells.wanted_of(settings)
+    wanted = cells.wanted_of(settings, is_pair=is_pair)
     if wanted is not None:
         counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
         words, shape = budgets.sized(wanted, names, counts, counts)
@@ -186,7 +186,8 @@ def _model(
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         return huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size, True, None
-    found = huggingface.load(context.models[settings.model], names, max_length=length, task=task.kind)
+    folder = context.models[settings.model]
+    found = huggingface.load(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
     return found.model, size, True, None
 
 

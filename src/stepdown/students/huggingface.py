@@ -17,20 +17,30 @@ from torch import Tensor, nn
 from stepdown import tokens
 from stepdown.errors import ModelError, StepdownError
 from stepdown.students.model import TextModel, inside
+from stepdown.students.token_types import separator_of, token_types
 from stepdown.tasks import TaskKind
 
 
 class HuggingFaceNetwork(nn.Module):
-    """A Hugging Face sequence classifier behind the one signature that all students have."""
+    """A Hugging Face sequence classifier behind the one signature that all students have.
 
-    def __init__(self, classifier: Any) -> None:
+    Attributes:
+        classifier: of transformers.
+        separator: the id after which the second text of a pair begins, for a model of pairs that has token types.
+    """
+
+    def __init__(self, classifier: Any, separator: int | None = None) -> None:
         super().__init__()
         self.classifier = classifier
+        self.separator = separator
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits [batch, classes] of ids [batch, length] of which each text's first `lengths` count."""
         mask = inside(lengths, ids.shape[1]).long()
-        logits: Tensor = self.classifier(input_ids=ids, attention_mask=mask).logits
+        given = {"input_ids": ids, "attention_mask": mask}
+        if self.separator is not None:
+            given["token_type_ids"] = token_types(ids, lengths, self.separator)
+        logits: Tensor = self.classifier(**given).logits
         return logits
 
 
@@ -56,6 +66,7 @@ def load(
     max_length: int,
     seed: int = 0,
     task: TaskKind = "single-label",
+    is_pair: bool | None = None,
 ) -> Loaded:
     """Read a classifier from a folder with config.json, weights and tokenizer.
 
@@ -65,9 +76,10 @@ def load(
         max_length: most ids of a text; lowered to what the model's positions can take.
         seed: of a head that is not in the checkpoint.
         task: what a new head is for; a checkpoint's own head says itself what it is for.
+        is_pair: whether it is to read pairs of texts; None for what the folder says, which is no unless we wrote it.
 
     Raises:
-        ModelError: no readable model in the folder, in the user's words.
+        ModelError: no readable model in the folder, or one that cannot read pairs and should, in the user's words.
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -125,8 +137,9 @@ def load(
         # RoBERTa's family numbers positions from pad_token_id + 1 on.
         offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
         max_length = min(max_length, positions - offset)
+    pairs = getattr(config, _IS_PAIR, False) is True if is_pair is None else is_pair
     model = TextModel(
-        HuggingFaceNetwork(classifier),
+        HuggingFaceNetwork(classifier, separator_of(folder, classifier, tokenizer) if pairs else None),
         tokenizer,
         names,
         max_length,
@@ -134,6 +147,7 @@ def load(
         describe(classifier),
         frozenset(f"classifier.{key}" for key in missing),
         task=task if label_names is not None else _task_of(config),
+        is_pair=pairs,
     )
     notes = []
     if unexpected:
@@ -165,16 +179,20 @@ def load_teacher(
     max_length: int,
     seed: int = 0,
     task: TaskKind = "single-label",
+    is_pair: bool | None = None,
 ) -> Loaded:
     """A classifier with its own head and labels if it has a head, else with a fresh head for the data's labels.
 
     Arguments and errors are those of `load`.
     """
-    found = load(folder, max_length=max_length)
+    found = load(folder, max_length=max_length, is_pair=is_pair)
     if found.has_head:
         return found
-    return load(folder, label_names, max_length=max_length, seed=seed, task=task)
+    return load(folder, label_names, max_length=max_length, seed=seed, task=task, is_pair=is_pair)
 
+
+# The key of a saved model's config.json that says that it reads pairs of texts; there is no standard one.
+_IS_PAIR = "is_pair"
 
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})
 
@@ -206,7 +224,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
             setattr(classifier.config, key, count)
         elif isinstance(value, list) and len(value) == whole:  # such as layer_types: one entry for each layer
             setattr(classifier.config, key, value[:count])
-    network = HuggingFaceNetwork(classifier)
+    network = HuggingFaceNetwork(classifier, teacher.network.separator)
     return TextModel(
         network,
         teacher.tokenizer,
@@ -215,6 +233,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
         "huggingface",
         describe(classifier),
         task=teacher.task,
+        is_pair=teacher.is_pair,
     )
 
 
@@ -256,6 +275,8 @@ def save(model: TextModel, folder: Path) -> None:
     classifier.config.id2label = dict(enumerate(model.label_names))
     classifier.config.label2id = {name: index for index, name in enumerate(model.label_names)}
     classifier.config.problem_type = _PROBLEM_TYPES[model.task]
+    if model.is_pair or hasattr(classifier.config, _IS_PAIR):
+        setattr(classifier.config, _IS_PAIR, model.is_pair)
     with _quiet():
         classifier.save_pretrained(folder)
     model.tokenizer.save(folder)
