@@ -157,7 +157,16 @@ def test_check_texts_know_the_right_answers(name: str, tmp_path: Path) -> None:
     assert np.isnan(truth[:20]).all(), "nothing may be decided by report texts"
     np.testing.assert_array_equal(truth[20:50], task.truth(selection.labels))
     kept = json.loads((context.out / "check-texts.json").read_text(encoding="utf-8"))
-    assert (kept["answers"] is None) == (task.kind == "single-label")
+    met = {label for label in selection.labels.tolist() if label >= 0}
+    assert len(met) < len(task.answers) or task.kind == "single-label"
+    assert kept["answers"] is None if task.kind == "single-label" else len(kept["answers"]) == len(met)
+
+
+def test_check_texts_without_any_label_are_read(tmp_path: Path) -> None:
+    context = a_context(tmp_path / "run", "several")
+    context.dataset.selection.labels[:] = -1
+    packing.keep_check_texts(context)
+    assert np.isnan(packing._checks(context.out).truth(3)).all()
 
 
 def test_a_loss_is_told_in_the_metric_of_the_task(tmp_path: Path) -> None:

@@ -58,12 +58,17 @@ def keep_check_texts(context: Context) -> None:
     known = selection.take(np.arange(min(len(selection), _MOST_CHECKED - len(report_texts))))
     # The labelled ones among them are what the model learnt from, and say nothing of accuracy.
     drawn = context.transfer.sample(_MOST_CHECKED - len(report_texts) - len(known))
-    texts = [*report_texts, *known.texts, *drawn]
-    labels = [*[-1] * len(report_texts), *known.labels.tolist(), *[-1] * len(drawn)]
-    task = context.dataset.task
-    # Of single labels each is an answer itself.
-    answers = None if task.kind == "single-label" else task.answers.tolist()
-    kept = {"texts": texts, "labels": labels, "answers": answers, "is_pair": task.is_pair}
+    task, labels = context.dataset.task, known.labels
+    answers = None  # of single labels each is one itself
+    if task.kind != "single-label":
+        met = np.unique(labels[labels >= 0])  # no more than there are texts, of however many in the data
+        answers, labels = task.answers[met].tolist(), np.where(labels >= 0, np.searchsorted(met, labels), -1)
+    kept = {
+        "texts": [*report_texts, *known.texts, *drawn],
+        "labels": [*[-1] * len(report_texts), *labels.tolist(), *[-1] * len(drawn)],
+        "answers": answers,
+        "is_pair": task.is_pair,
+    }
     store.write_json(context.out / _CHECK_TEXTS, kept)
 
 
@@ -230,7 +235,7 @@ def _checks(run: Path) -> export.CheckTexts:
     return export.CheckTexts(
         kept["texts"],
         np.array(kept["labels"], np.int64),
-        None if answers is None else np.array(answers, np.float32),
+        np.array(answers, np.float32) if answers else None,  # none where no label is known
         kept.get("is_pair", False),
     )
 

@@ -187,7 +187,7 @@ def _compare(model: TextModel, packed: runtime.Classifier, texts: Sequence[str])
     what, tolerance = "a probability", TOLERANCE
     if model.task == "regression":
         what = "a value"
-        tolerance = float(TOLERANCE * expected.std() + _ROUNDING * np.abs(expected).max())
+        tolerance = float(TOLERANCE * expected.std(dtype=np.float64) + _ROUNDING * np.abs(expected).max())
     else:
         expected, found = packed.probabilities(expected), packed.probabilities(found)
     worst = np.abs(expected - found).max(1)

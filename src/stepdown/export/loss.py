@@ -15,8 +15,8 @@ MOST_LOST = 0.003
 FEWEST_LABELLED = 2000
 # A value has changed if it moves by more than this share of the values' standard deviation. Were all to move by m of
 # it at random, their correlation with anything would fall by m²/2 of itself, here by 0.00125. Measured on the margins
-# of seven trained students of 50K to 1M parameters: int8 moves 1 to 15% of the texts by more than 1%, and at most
-# 0.02% by more than 5%, and the values correlate by 0.99997 or more with what they were.
+# of five trained students of 50K to 1M parameters (LOG.md): int8 moves 0.6 to 15% of the texts by more than 1%, and at
+# most 0.02% by more than 5%, and the values correlate by 0.99997 or more with what they were.
 MOST_MOVED = 0.05
 
 _CHANGED: dict[TaskKind, str] = {
@@ -89,7 +89,8 @@ def loss(task: TaskKind, before: np.ndarray, after: np.ndarray, truth: np.ndarra
         truth: the right ones in the same form; rows of NaN where they are not known.
     """
     if task == "regression":
-        changed = np.abs(after - before)[:, 0] > MOST_MOVED * (before.std() if len(before) else 0.0)
+        spread = before.std(dtype=np.float64) if len(before) else 0.0
+        changed = np.abs(after - before)[:, 0] > MOST_MOVED * spread
     else:
         changed = (before != after).any(1)
     known = ~np.isnan(truth).any(1)
