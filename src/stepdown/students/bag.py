@@ -25,6 +25,8 @@ FIRST, SECOND, PRIME = 2_654_435_761, 2_246_822_519, 2_147_483_647
 _SMALLEST_WIDTH = 2
 # Where there are classes enough; it grows with the square root of the budget, as a compact student's does.
 _WIDTH_AT_250K = 32
+# What compares two texts gains by more columns than one for each class (LOG.md).
+_WIDTH_OF_PAIRS_AT_250K = 64
 # Most of the table budget that words may take, pairs get the rest; words that need less leave more to the pairs.
 _WORD_SHARE = 0.5
 
@@ -96,7 +98,9 @@ def shape_for(max_params: int, words: int, classes: int, neighbours: int, is_pai
     Raises:
         ModelError: the budget is too small for any bag with this many classes.
     """
-    wide = round(_WIDTH_AT_250K * (max(0, max_params) / 250_000) ** 0.5)
+    wide = round(
+        (_WIDTH_OF_PAIRS_AT_250K if is_pair else _WIDTH_AT_250K) * (max(0, max_params) / 250_000) ** 0.5
+    )
     width = max(_SMALLEST_WIDTH, wide if is_pair else min(wide, classes - 1))
     while width > _SMALLEST_WIDTH and _output_parameters(width, classes, is_pair) > max_params // 3:
         width -= 1
