@@ -31,6 +31,7 @@ ROOMS = [
     "propose",
     "export",
     "report",
+    "serve",
     "packing",
     "runs",
     "api",

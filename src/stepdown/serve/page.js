@@ -1,0 +1,329 @@
+"use strict";
+// Everything that comes from the server or the user reaches the page as text: textContent, never as markup.
+
+const $ = (id) => document.getElementById(id);
+const SHOWN_ROWS = 500;  // of the table; the CSV has all
+const PAUSE = 120, PAUSE_FOR_WORDS = 350, PAUSE_FOR_SPEECH = 900;  // milliseconds
+let limits = { texts: 1000, characters: 100000, body: 1048576 };
+
+function element(tag, text = "", className = "") {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+const percent = (share) => (share * 100).toFixed(1) + "%";
+
+function milliseconds(value) {
+  return value < 9.95 ? value.toFixed(value < 0.0995 ? 2 : 1) + " ms" : Math.round(value).toLocaleString("en") + " ms";
+}
+
+const wait = (time, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, time);
+  signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
+});
+
+// Asks the server; a busy one is asked again a few times, when it says. Returns the answer and the model's time.
+async function ask(path, body, signal) {
+  for (let attempt = 0; ; attempt++) {
+    let response;
+    try {
+      response = await fetch(path, {
+        method: body ? "POST" : "GET",
+        headers: body ? { "Content-Type": "application/json" } : {},
+        body: body && JSON.stringify(body),
+        signal,
+      });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new Error("The server does not answer. Is it still running?");
+    }
+    if (response.status === 503 && attempt < 5) {
+      await wait(1000 * (Number(response.headers.get("Retry-After")) || 1), signal);
+      continue;
+    }
+    const said = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(said.detail || "The server answered " + response.status + ".");
+    const time = /dur=([\d.]+)/.exec(response.headers.get("Server-Timing") || "");
+    return { said, time: time ? Number(time[1]) : null };
+  }
+}
+
+// --- what a prediction says: the one place that knows the kinds of answers ---------------------------------
+
+// An answer as the page shows it: a headline, a number beside it, and bars from 0 to 1.
+function told(answer) {
+  const bars = Object.entries(answer.scores || {}).map(([name, share]) => ({
+    name, share, said: name === answer.label,
+  }));
+  return { headline: answer.label, number: percent(answer.score), bars };
+}
+
+// --- one text ----------------------------------------------------------------------------------------------
+
+const typed = $("text");
+let running = new AbortController();
+let speaking = 0;
+
+function onType() {
+  // What is under way is about another text: it is neither waited for nor shown.
+  running.abort();
+  running = new AbortController();
+  const text = typed.value;
+  $("answer").classList.add("old");
+  if (!text.trim()) {
+    clearTimeout(speaking);
+    $("answer").hidden = true;
+    $("live").textContent = "";
+    tellProblem("problem", "");
+    return;
+  }
+  const { signal } = running;
+  answerText(text, signal).catch((error) => {
+    if (signal.aborted) return;
+    $("answer").hidden = true;
+    tellProblem("problem", error.message);
+  });
+}
+
+async function answerText(text, signal) {
+  await wait(PAUSE, signal);
+  const { said, time } = await ask("predict", { texts: [text] }, signal);
+  if (signal.aborted) return;
+  tellProblem("problem", "");
+  showAnswer(said.predictions[0], time);
+  await wait(PAUSE_FOR_WORDS - PAUSE, signal);
+  const explained = await ask("explain", { text }, signal);
+  if (!signal.aborted) showWords(text, explained.said);
+}
+
+function showAnswer(answer, time) {
+  const { headline, number, bars } = told(answer);
+  $("label").textContent = headline;
+  $("score").textContent = number;
+  $("scores").replaceChildren(...bars.map(bar));
+  const cut = answer.truncated ? "The text is longer than the model reads: a part of it was left out. " : "";
+  $("facts").textContent = cut + (time === null ? "" : "Read in " + milliseconds(time) + ".");
+  $("why-title").hidden = $("why").hidden = $("why-help").hidden = true;
+  $("answer").hidden = false;
+  $("answer").classList.remove("old");
+  // Said when typing pauses, so that a screen reader is not interrupted at every key.
+  clearTimeout(speaking);
+  speaking = setTimeout(() => { $("live").textContent = headline + ", " + number + (cut && ". " + cut); }, PAUSE_FOR_SPEECH);
+}
+
+function bar({ name, share, said }) {
+  const row = element("li", "", said ? "said-one" : "");
+  const track = element("span", "", "track"), filled = element("i");
+  filled.style.setProperty("--share", Math.min(1, Math.max(0, share)));
+  track.setAttribute("aria-hidden", "true");
+  track.append(filled);
+  row.append(element("span", name, "name"), track, element("span", percent(share), "number"));
+  return row;
+}
+
+// The text with its pieces marked: how strongly, by color; for or against, by a full or a dotted line too.
+function showWords(text, { label, pieces }) {
+  const characters = Array.from(text);  // offsets count code points
+  const strongest = Math.max(0.5, ...pieces.map((piece) => Math.abs(piece.importance)));
+  const shown = [];
+  let at = 0;
+  for (const piece of pieces) {
+    shown.push(characters.slice(at, piece.start).join(""));
+    at = piece.end;
+    const weight = Math.abs(piece.importance) / strongest;
+    if (weight < 0.12) {
+      shown.push(piece.text);
+      continue;
+    }
+    const mark = element("mark", piece.text, piece.importance > 0 ? "for" : "against");
+    mark.style.setProperty("--weight", weight);
+    mark.title = signed(piece.importance);
+    shown.push(mark);
+  }
+  shown.push(characters.slice(at).join(""));
+  $("why").replaceChildren(...shown);
+  $("why-help").textContent = summary(label, pieces);
+  $("why-title").hidden = $("why").hidden = $("why-help").hidden = pieces.length === 0;
+  const overflows = $("why").scrollHeight > $("why").clientHeight;
+  overflows ? $("why").setAttribute("tabindex", "0") : $("why").removeAttribute("tabindex");
+}
+
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(1);
+
+function summary(label, pieces) {
+  const short = (text) => (text.length > 40 ? Array.from(text).slice(0, 39).join("") + "…" : text);
+  const named = (sign) => pieces
+    .filter((piece) => sign * piece.importance >= 0.05)
+    .sort((a, b) => sign * (b.importance - a.importance))
+    .slice(0, 3)
+    .map((piece) => "“" + short(piece.text) + "” (" + signed(piece.importance) + ")")
+    .join(", ");
+  const pro = named(1), contra = named(-1);
+  const parts = [pro && "for it: " + pro, contra && "against it: " + contra].filter(Boolean);
+  return "By how much the log-odds of " + label + " fall without the word: "
+    + (parts.join("; ") || "no single word changes them much") + ".";
+}
+
+// --- many texts --------------------------------------------------------------------------------------------
+
+let rows = [];
+
+async function labelLines() {
+  const lines = $("lines").value.split(/\r?\n/).filter((line) => line.trim());
+  rows = [];
+  $("table").tBodies[0].replaceChildren();
+  $("table").hidden = $("save").hidden = true;
+  tellProblem("many-problem", "");
+  if (!lines.length) {
+    $("progress").textContent = "There is no text yet.";
+    $("lines").focus();
+    return;
+  }
+  $("go").disabled = true;
+  let spent = 0;
+  try {
+    for (const chunk of chunks(lines)) {
+      const { said, time } = await ask("predict", { texts: chunk, top: 1 });
+      spent += time || 0;
+      addRows(said.predictions);
+      if (rows.length < lines.length) {
+        $("progress").textContent = count(rows.length) + " of " + count(lines.length) + " texts …";
+      }
+    }
+    $("progress").textContent = closing(spent);
+  } catch (error) {
+    tellProblem("many-problem", error.message);
+    $("progress").textContent = rows.length ? count(rows.length) + " texts were labelled." : "";
+  } finally {
+    $("go").disabled = false;
+    $("save").hidden = rows.length === 0;
+  }
+}
+
+// Lists of lines that the limits let pass. JSON escapes may double a text's bytes, and more.
+function* chunks(lines) {
+  let chunk = [], bytes = 100;
+  for (const line of lines) {
+    const size = new TextEncoder().encode(JSON.stringify(line)).length + 1;
+    if (chunk.length && (chunk.length === Math.min(limits.texts, 500) || bytes + size > limits.body)) {
+      yield chunk;
+      chunk = [];
+      bytes = 100;
+    }
+    chunk.push(line);
+    bytes += size;
+  }
+  yield chunk;
+}
+
+function addRows(predictions) {
+  for (const answer of predictions) {
+    const { headline, number } = told(answer);
+    if (rows.length < SHOWN_ROWS) {
+      const row = element("tr");
+      row.append(element("td", answer.text), element("td", headline), element("td", number, "number"));
+      $("table").tBodies[0].append(row);
+    }
+    rows.push(answer);
+  }
+  $("table").hidden = false;
+}
+
+const count = (value) => value.toLocaleString("en");
+
+function closing(spent) {
+  const tally = new Map();
+  for (const answer of rows) tally.set(told(answer).headline, (tally.get(told(answer).headline) || 0) + 1);
+  const most = [...tally].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name, n]) => name + " " + count(n));
+  const rest = rows.length > SHOWN_ROWS ? " The first " + SHOWN_ROWS + " are shown; the CSV has all." : "";
+  const texts = rows.length === 1 ? "1 text" : count(rows.length) + " texts";
+  return texts + ", " + milliseconds(spent / rows.length) + " each: " + most.join(", ") + "." + rest;
+}
+
+function saveCsv() {
+  const cell = (value) => '"' + String(value).replaceAll('"', '""') + '"';
+  const lines = rows.map((answer) => [answer.text, answer.label, answer.score].map(cell).join(","));
+  const blob = new Blob(["text,label,score\r\n" + lines.join("\r\n") + "\r\n"], { type: "text/csv" });
+  const link = element("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = "labels.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// --- the model and its card --------------------------------------------------------------------------------
+
+async function showModel() {
+  const { said: model } = await ask("model");
+  limits = model.limits;
+  document.title = model.name + " · stepdown";
+  $("name").textContent = model.name;
+  const few = model.labels.slice(0, 8).join(", ") + (model.labels.length > 8 ? ", …" : "");
+  const size = model.parameters ? " A text classifier of " + count(model.parameters) + " parameters." : "";
+  $("about").textContent = model.labels.length + " labels: " + few + "." + size;
+  if (model.card.trim()) {
+    $("card").replaceChildren(...markdown(model.card));
+    $("card-details").hidden = false;
+  }
+}
+
+// A little of Markdown: headings, lists, fenced code, paragraphs. All else, links included, stays text.
+function markdown(source) {
+  const blocks = [];
+  let list = null, paragraph = null, code = null;
+  for (const line of source.split(/\r?\n/)) {
+    const fence = /^(```|~~~)/.test(line);
+    if (code) {
+      if (fence) code = null;
+      else code.textContent += line + "\n";
+      continue;
+    }
+    const heading = /^#{1,6}\s+(.*)$/.exec(line), item = /^[-*]\s+(.*)$/.exec(line);
+    if (fence) {
+      const pre = element("pre");
+      pre.tabIndex = 0;  // it may scroll sideways
+      pre.append(code = element("code"));
+      blocks.push(pre);
+    } else if (heading) {
+      blocks.push(inline(element("h3"), heading[1]));
+    } else if (item) {
+      if (!list) blocks.push(list = element("ul"));
+      list.append(inline(element("li"), item[1]));
+    } else if (line.trim()) {
+      if (!paragraph) blocks.push(paragraph = element("p"));
+      else paragraph.append(" ");
+      inline(paragraph, line);
+    }
+    if (!item) list = null;
+    if (!line.trim() || heading || item || fence) paragraph = null;
+  }
+  return blocks;
+}
+
+// Code spans and bold; a backslash before punctuation says that it is text.
+function inline(parent, text) {
+  for (const [part] of text.matchAll(/`[^`]+`|\*\*(?:\\.|[^*\\])+\*\*|\\.|[^`*\\]+|./g)) {
+    if (part.length > 1 && part[0] === "`") parent.append(element("code", part.slice(1, -1)));
+    else if (part.length > 4 && part.startsWith("**")) parent.append(element("strong", unescaped(part.slice(2, -2))));
+    else parent.append(unescaped(part));
+  }
+  return parent;
+}
+
+const unescaped = (text) => text.replace(/\\([!-/:-@[-`{-~])/g, "$1");
+
+function tellProblem(id, message) {
+  $(id).textContent = message;
+  $(id).hidden = !message;
+}
+
+typed.addEventListener("input", onType);
+$("go").addEventListener("click", labelLines);
+$("save").addEventListener("click", saveCsv);
+$("lines").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !$("go").disabled) labelLines();
+});
+showModel().catch((error) => tellProblem("problem", error.message));
+if (typed.value) onType();  // a browser keeps what was typed when the page is loaded again
