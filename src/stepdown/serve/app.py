@@ -187,7 +187,11 @@ def _add_questions(app: FastAPI, service: _Service) -> None:
                 {"text": asked.text[start:end], "start": start, "end": end, "importance": value}
                 for (start, end), value in zip(spans, found, strict=True)
             ]
-            explained = {"prediction": answer, "label": service.classifier.label_names[label], "pieces": pieces}
+            explained = {
+                "prediction": answer,
+                "label": service.classifier.label_names[label],
+                "pieces": pieces,
+            }
             return _json(explained, told.seconds + done.seconds)
 
 

@@ -38,16 +38,18 @@ class Bodies:
         """
         _check_type(request)
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and (len(declared) > 15 or int(declared) > self._most_bytes):
-            raise self._too_large(f"has {declared[:15]} bytes")
+        if declared.isdecimal():
+            length = int(declared[:20])  # of a longer one it is enough to know that it is too large
+            if length > self._most_bytes:
+                raise self._too_large(f"has {length:,}")
         content = bytearray()
         try:
             try:
                 async with asyncio.timeout(self._seconds):
                     async for chunk in request.stream():
-                        content += self._hold(chunk)
-                        if len(content) > self._most_bytes:
+                        if len(content) + len(chunk) > self._most_bytes:
                             raise self._too_large("has more")
+                        content += self._hold(chunk)
             except TimeoutError:
                 raise HTTPException(
                     408, f"The body did not come within {self._seconds:g} seconds. Send it again."

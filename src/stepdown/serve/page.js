@@ -52,12 +52,21 @@ async function ask(path, body, signal) {
 
 // --- what a prediction says: the one place that knows the kinds of answers ---------------------------------
 
-// An answer as the page shows it: a headline, a number beside it, and bars from 0 to 1.
+// An answer as the page shows it: a headline, a number beside it, bars from 0 to 1, and columns of the CSV.
 function told(answer) {
+  const own = answer.labels || [answer.label];
   const bars = Object.entries(answer.scores || {}).map(([name, share]) => ({
-    name, share, said: name === answer.label,
+    name, share, said: own.includes(name),
   }));
-  return { headline: answer.label, number: percent(answer.score), bars };
+  const text = [answer.text].flat().join(" / ");
+  if ("value" in answer) {
+    return { headline: answer.value.toLocaleString("en"), number: "", bars, columns: { text, value: answer.value } };
+  }
+  if (answer.labels) {
+    return { headline: own.join(", ") || "no label", number: "", bars, columns: { text, labels: own.join("; ") } };
+  }
+  const columns = { text, label: answer.label, score: answer.score };
+  return { headline: answer.label, number: percent(answer.score), bars, columns };
 }
 
 // --- one text ----------------------------------------------------------------------------------------------
@@ -72,9 +81,10 @@ function onType() {
   running = new AbortController();
   const text = typed.value;
   $("answer").classList.add("old");
+  $("words").classList.add("old");
   if (!text.trim()) {
     clearTimeout(speaking);
-    $("answer").hidden = true;
+    $("answer").hidden = $("words").hidden = true;
     $("live").textContent = "";
     tellProblem("problem", "");
     return;
@@ -82,7 +92,7 @@ function onType() {
   const { signal } = running;
   answerText(text, signal).catch((error) => {
     if (signal.aborted) return;
-    $("answer").hidden = true;
+    $("answer").hidden = $("words").hidden = true;
     tellProblem("problem", error.message);
   });
 }
@@ -105,12 +115,12 @@ function showAnswer(answer, time) {
   $("scores").replaceChildren(...bars.map(bar));
   const cut = answer.truncated ? "The text is longer than the model reads: a part of it was left out. " : "";
   $("facts").textContent = cut + (time === null ? "" : "Read in " + milliseconds(time) + ".");
-  $("why-title").hidden = $("why").hidden = $("why-help").hidden = true;
   $("answer").hidden = false;
   $("answer").classList.remove("old");
   // Said when typing pauses, so that a screen reader is not interrupted at every key.
   clearTimeout(speaking);
-  speaking = setTimeout(() => { $("live").textContent = headline + ", " + number + (cut && ". " + cut); }, PAUSE_FOR_SPEECH);
+  const speech = [headline, number, cut].filter(Boolean).join(", ");
+  speaking = setTimeout(() => { $("live").textContent = speech; }, PAUSE_FOR_SPEECH);
 }
 
 function bar({ name, share, said }) {
@@ -133,7 +143,7 @@ function showWords(text, { label, pieces }) {
     shown.push(characters.slice(at, piece.start).join(""));
     at = piece.end;
     const weight = Math.abs(piece.importance) / strongest;
-    if (weight < 0.12) {
+    if (weight < 0.2) {
       shown.push(piece.text);
       continue;
     }
@@ -145,7 +155,8 @@ function showWords(text, { label, pieces }) {
   shown.push(characters.slice(at).join(""));
   $("why").replaceChildren(...shown);
   $("why-help").textContent = summary(label, pieces);
-  $("why-title").hidden = $("why").hidden = $("why-help").hidden = pieces.length === 0;
+  $("words").hidden = false;
+  $("words").classList.remove("old");
   const overflows = $("why").scrollHeight > $("why").clientHeight;
   overflows ? $("why").setAttribute("tabindex", "0") : $("why").removeAttribute("tabindex");
 }
@@ -154,16 +165,16 @@ const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(1)
 
 function summary(label, pieces) {
   const short = (text) => (text.length > 40 ? Array.from(text).slice(0, 39).join("") + "…" : text);
-  const named = (sign) => pieces
-    .filter((piece) => sign * piece.importance >= 0.05)
-    .sort((a, b) => sign * (b.importance - a.importance))
-    .slice(0, 3)
-    .map((piece) => "“" + short(piece.text) + "” (" + signed(piece.importance) + ")")
-    .join(", ");
-  const pro = named(1), contra = named(-1);
-  const parts = [pro && "for it: " + pro, contra && "against it: " + contra].filter(Boolean);
-  return "By how much the log-odds of " + label + " fall without the word: "
-    + (parts.join("; ") || "no single word changes them much") + ".";
+  const named = (lead, sign) => {
+    const best = pieces
+      .filter((piece) => sign * piece.importance >= 0.05)
+      .sort((a, b) => sign * (b.importance - a.importance))
+      .slice(0, 3)
+      .map((piece) => "“" + short(piece.text) + "” (" + signed(piece.importance) + ")");
+    return best.length ? lead + " " + label + ": " + best.join(", ") + ". " : "";
+  };
+  return (named("For", 1) + named("Against", -1) || "No single word changes much. ")
+    + "The number is by how much the label’s log-odds fall when the word is left out.";
 }
 
 // --- many texts --------------------------------------------------------------------------------------------
@@ -220,13 +231,13 @@ function* chunks(lines) {
 
 function addRows(predictions) {
   for (const answer of predictions) {
-    const { headline, number } = told(answer);
+    const { headline, number, columns } = told(answer);
     if (rows.length < SHOWN_ROWS) {
       const row = element("tr");
-      row.append(element("td", answer.text), element("td", headline), element("td", number, "number"));
+      row.append(element("td", columns.text), element("td", headline), element("td", number, "number"));
       $("table").tBodies[0].append(row);
     }
-    rows.push(answer);
+    rows.push({ headline, columns });
   }
   $("table").hidden = false;
 }
@@ -235,7 +246,7 @@ const count = (value) => value.toLocaleString("en");
 
 function closing(spent) {
   const tally = new Map();
-  for (const answer of rows) tally.set(told(answer).headline, (tally.get(told(answer).headline) || 0) + 1);
+  for (const { headline } of rows) tally.set(headline, (tally.get(headline) || 0) + 1);
   const most = [...tally].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name, n]) => name + " " + count(n));
   const rest = rows.length > SHOWN_ROWS ? " The first " + SHOWN_ROWS + " are shown; the CSV has all." : "";
   const texts = rows.length === 1 ? "1 text" : count(rows.length) + " texts";
@@ -244,10 +255,10 @@ function closing(spent) {
 
 function saveCsv() {
   const cell = (value) => '"' + String(value).replaceAll('"', '""') + '"';
-  const lines = rows.map((answer) => [answer.text, answer.label, answer.score].map(cell).join(","));
-  const blob = new Blob(["text,label,score\r\n" + lines.join("\r\n") + "\r\n"], { type: "text/csv" });
+  const lines = [Object.keys(rows[0].columns), ...rows.map(({ columns }) => Object.values(columns))];
+  const content = lines.map((line) => line.map(cell).join(",") + "\r\n").join("");
   const link = element("a");
-  link.href = URL.createObjectURL(blob);
+  link.href = URL.createObjectURL(new Blob([content], { type: "text/csv" }));
   link.download = "labels.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);

@@ -28,7 +28,9 @@ class ExplainRequest(BaseModel):
     model_config = ConfigDict(**_ASKED, json_schema_extra={"examples": [{"text": "It's GREAT!!"}]})
 
     text: str
-    label: Annotated[str | None, Field(description="The label to explain; by default the one predicted.")] = None
+    label: Annotated[str | None, Field(description="The label to explain; by default the one predicted.")] = (
+        None
+    )
     top: TopField = 5
 
 
@@ -55,8 +57,8 @@ class Predictions(BaseModel):
                         {
                             "text": "It's GREAT!!",
                             "label": "positive",
-                            "score": 0.98,
-                            "scores": {"positive": 0.98, "negative": 0.02},
+                            "score": 0.996939,
+                            "scores": {"positive": 0.996939, "negative": 0.003061},
                         }
                     ]
                 }

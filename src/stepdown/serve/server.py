@@ -126,7 +126,9 @@ def url(address: tuple[str, int]) -> str:
 
 def _unbound(error: OSError, host: str, port: int) -> InputError | WorkError:
     if error.errno == errno.EADDRINUSE:
-        return WorkError(f"Port {port} of {host} is in use. Choose another with --port, or 0 for any free one.")
+        return WorkError(
+            f"Port {port} of {host} is in use. Choose another with --port, or 0 for any free one."
+        )
     if error.errno == errno.EACCES:
         return WorkError(f"Port {port} is not for this user. Choose one from 1024 on with --port.")
     if error.errno == errno.EADDRNOTAVAIL:
