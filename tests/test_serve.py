@@ -84,13 +84,13 @@ def told(client: TestClient, path: str, where: str, field: str = "schema") -> di
 # --- answers ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("top", [None, 0, 1, 2, 10**30])
+@pytest.mark.parametrize("top", [None, 0, 1, 2.0, 10**30])
 def test_predictions_are_those_of_stepdown_predict(
-    client: TestClient, classifier: Classifier, top: int | None
+    client: TestClient, classifier: Classifier, top: float | None
 ) -> None:
     said = client.post("/predict", json={"texts": TEXTS} | ({} if top is None else {"top": top}))
     assert (said.status_code, said.headers["content-type"]) == (200, "application/json")
-    assert said.json() == {"predictions": answers(classifier, TEXTS, min(5 if top is None else top, 3))}
+    assert said.json() == {"predictions": answers(classifier, TEXTS, int(min(5 if top is None else top, 3)))}
     assert said.json()["predictions"][2]["truncated"] is True
     assert re.fullmatch(r"model;dur=\d+\.\d+", said.headers["server-timing"])
     jsonschema.validate(said.json(), told(client, "/predict", "post"))
@@ -442,7 +442,9 @@ def test_openapi_tells_forms_limits_examples_and_faults(client: TestClient) -> N
     assert set(document["paths"]) == {"/predict", "/explain", "/health", "/model", "/metrics"}
     schema = told(client, "/predict", "asked")
     assert schema["properties"]["texts"]["maxItems"] == 20
+    assert schema["properties"]["top"]["minimum"] == 0
     assert schema["properties"]["texts"]["items"]["maxLength"] == 1000
+    assert told(client, "/explain", "asked")["properties"]["label"]["enum"] == [*tiny_bundle.LABELS, None]
     for path in ("/predict", "/explain"):
         schema = told(client, path, "asked")
         for example in schema["examples"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -184,6 +185,24 @@ def test_a_place_that_is_none_is_told(host: str, port: int, says: str) -> None:
         servers.listen(host, port)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_answers_are_not_held_back_by_nagles_algorithm() -> None:
+    async def main() -> int:
+        with servers.listen("127.0.0.1", 0) as listener:
+            found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+            def met(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                sock = writer.get_extra_info("socket")
+                found.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                writer.close()
+
+            async with await asyncio.start_server(met, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return await found
+
+    assert asyncio.run(main()) != 0
 
 
 def test_a_listener_is_at_the_address_that_its_url_says() -> None:

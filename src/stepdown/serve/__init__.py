@@ -3,7 +3,8 @@
     limits      how much may be asked for
     batcher     requests that wait together are answered together, in one thread
     erasure     which words an answer rests on
-    schemas     what is asked and answered, as OpenAPI tells it
+    schemas     what is asked and answered
+    documents   what OpenAPI tells of it
     bodies      a request's body, bounded in size and time, and what is wrong with it
     metrics     counters for Prometheus
     middleware  what every answer has: headers, and its line in the metrics

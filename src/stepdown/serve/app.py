@@ -13,7 +13,6 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
@@ -23,6 +22,7 @@ from stepdown.runtime.predict import Answer, answers
 from stepdown.serve import erasure, schemas
 from stepdown.serve.batcher import Ask, Batcher, Busy, Done
 from stepdown.serve.bodies import Bodies, busy, parsed
+from stepdown.serve.documents import documented
 from stepdown.serve.limits import Limits
 from stepdown.serve.metrics import Metrics
 from stepdown.serve.middleware import GONE, Watch
@@ -153,8 +153,9 @@ def create_app(classifier: Classifier, name: str, limits: Limits | None = None) 
 
 def _add_questions(app: FastAPI, service: _Service) -> None:
     """The routes that the model answers."""
+    names = service.classifier.label_names
 
-    @app.post("/predict", **_documented(schemas.PredictRequest, schemas.Predictions, service.limits))
+    @app.post("/predict", **documented(schemas.PredictRequest, schemas.Predictions, service.limits, names))
     async def predict(request: Request) -> Response:
         """Label texts."""
         async with service.bodies.read(request) as content:
@@ -164,7 +165,7 @@ def _add_questions(app: FastAPI, service: _Service) -> None:
             done = await service.ask(request, ask, asked.texts)
             return _json({"predictions": done.results}, done.seconds)
 
-    @app.post("/explain", **_documented(schemas.ExplainRequest, schemas.Explanation, service.limits))
+    @app.post("/explain", **documented(schemas.ExplainRequest, schemas.Explanation, service.limits, names))
     async def explain(request: Request) -> Response:
         """Label a text and tell how much each of its words speaks for the label.
 
@@ -249,34 +250,6 @@ def _json(content: Any, seconds: float) -> Response:
         media_type="application/json",
         headers={"Server-Timing": f"model;dur={seconds * 1000:.3f}"},
     )
-
-
-def _documented(asked: type[BaseModel], answered: type[BaseModel], limits: Limits) -> dict[str, Any]:
-    """What OpenAPI says of a route with a body, for the route reads the body itself."""
-    schema = asked.model_json_schema()
-    fields = schema["properties"]
-    if "texts" in fields:
-        fields["texts"] |= {"maxItems": limits.texts}
-        fields["texts"]["items"] |= {"maxLength": limits.characters}
-    else:
-        fields["text"] |= {"maxLength": limits.characters}
-    faults = {
-        400: "The body is no JSON in UTF-8.",
-        408: "The body did not come in time.",
-        413: "The body is too large.",
-        415: "The body is not sent as application/json.",
-        422: "The JSON is not of the form that is expected, or beyond a limit.",
-        503: "Too much waits already; ask again after the seconds in Retry-After.",
-    }
-    return {
-        "response_model": answered,
-        "responses": {
-            status: {"model": schemas.Problem, "description": said} for status, said in faults.items()
-        },
-        "openapi_extra": {
-            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
-        },
-    }
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from fastapi import HTTPException, Request
 from pydantic import BaseModel, ValidationError
 
 # Bodies of the largest size that are held at once; smaller ones, as many more.
-_MOST_HELD = 64
+_MOST_HELD = 32
 _SECONDS = 30.0
 _MOST_FAULTS = 3
 

@@ -12,11 +12,11 @@ class Limits:
     Attributes:
         texts: of one request.
         characters: of one text.
-        body: bytes of one request's body.
+        body: bytes of one request's body; by default more than a text of that length can take in JSON.
         queue: texts that wait for an answer, of all requests together.
     """
 
     texts: int = 1000
     characters: int = 100_000
-    body: int = 2**20
+    body: int = 2 * 2**20
     queue: int = 10_000

@@ -4,7 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const SHOWN_ROWS = 500;  // of the table; the CSV has all
 const PAUSE = 120, PAUSE_FOR_WORDS = 350, PAUSE_FOR_SPEECH = 900;  // milliseconds
-let limits = { texts: 1000, characters: 100000, body: 1048576 };
+let limits = { texts: 1000, characters: 100000, body: 2097152 };
 
 function element(tag, text = "", className = "") {
   const made = document.createElement(tag);

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 _ASKED = ConfigDict(extra="forbid", strict=True)
-TopField = Annotated[int, Field(ge=0, description="How many labels to score, best first; 0 for all.")]
+
+
+def _whole(value: object) -> object:
+    """In JSON, 3.0 is the whole number 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+TopField = Annotated[
+    int,
+    Field(ge=0, description="How many labels to score, best first; 0 for all."),
+    BeforeValidator(_whole),
+]
 
 
 class PredictRequest(BaseModel):
