@@ -20,7 +20,7 @@ if PROGRAM is None:
 
 EVIL = "<img src=x onerror=alert(1)>"
 LABELS = (f"bad {EVIL}", "neutral", "positive")
-CARD = f"""# The *card* {EVIL}
+CARD = f"""# The \\*card\\* {EVIL}
 
 It is **good**, [a link](javascript:alert(1)) and `<b>code</b>`, with \\*escapes\\*.
 
@@ -55,7 +55,7 @@ def page(browser: Browser, server: Served) -> Iterator[Browser]:
     browser.events.clear()
     browser.size(1000, 800)
     browser.open(server.url)
-    browser.until("document.title === 'tiny · stepdown'")
+    browser.until(f"document.title === {f'The *card* {EVIL} · stepdown'!r}")
     yield browser
     # Whatever a test did: nothing was blocked or failed, and nobody else was asked for anything.
     wrong = ("Log.entryAdded", "Runtime.exceptionThrown", "Page.javascriptDialogOpening")

@@ -215,6 +215,12 @@ def test_a_listener_is_at_the_address_that_its_url_says() -> None:
             servers.listen(listener.getsockname()[0], listener.getsockname()[1])
 
 
+def test_a_bundle_is_called_by_its_card() -> None:
+    assert servers.title("runs/demo/bundle", "# my\\_model \\<b\\>\n\nIt is.") == "my_model <b>"
+    assert servers.title("/home/someone/mine.stepdown", "") == "mine"
+    assert servers.title(".", "#\n# no title") == "model"
+
+
 def test_a_bundle_that_is_none_is_told_and_frees_the_port() -> None:
     with servers.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import re
 import signal
 import socket
 import sys
@@ -55,7 +56,8 @@ def serve(
     """
     listener = listen(host, port)  # first: it fails sooner than a bundle is read
     with listener:
-        app = create_app(Classifier.load(bundle), Path(bundle).stem or bundle, limits)
+        classifier = Classifier.load(bundle)
+        app = create_app(classifier, title(bundle, classifier.card), limits)
         config = uvicorn.Config(
             app,
             http="h11",
@@ -79,6 +81,14 @@ def serve(
             say("Answering what was asked; Ctrl-C ends it at once.")
 
         _Server(config, begun, ending).run([listener])
+
+
+def title(bundle: str, card: str) -> str:
+    """What to call a bundle: the heading of its card, else its file's name; never the folders that it lies in."""
+    heading = re.match(r"# +(\S.*)", card)
+    if heading is None:
+        return Path(bundle).stem or "model"
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", heading[1])  # Markdown's escapes
 
 
 def listen(host: str, port: int) -> socket.socket:
