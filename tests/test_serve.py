@@ -200,7 +200,7 @@ def test_what_is_wrong_with_a_body_is_told(client: TestClient, body: bytes, stat
     [
         (["a"] * 21, 422, "A request may have 20 texts; this one has 21. Send several requests."),
         (["a", "b" * 1001], 422, "A text may have 1,000 characters; text 1 has 1,001. Cut it, or split it."),
-        (["a" * 4000], 413, "may have 4,000 bytes; this one has 4,014. Send its texts in several"),
+        (["a" * 4000], 413, "A request's body may have 4,000 bytes; this one has 4,01"),
     ],
 )
 def test_what_is_beyond_a_limit_is_told(client: TestClient, texts: list[str], status: int, says: str) -> None:
@@ -352,6 +352,21 @@ def test_a_client_that_goes_away_is_not_answered_any_more(held: Held) -> None:
         counted = client.get("/metrics").text
     assert "stepdown_texts_total 5.0" in counted, "of 15 asked for"
     assert 'status="499"} 2.0' in counted
+
+
+def test_what_is_cut_off_at_the_end_is_told(held: Held) -> None:
+    async def main() -> list[Any]:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        queue.put_nowait({"type": "http.request", "body": b'{"texts": ["good"]}', "more_body": False})
+        call, sent = asked(create_app(held, "tiny"), queue)
+        task = asyncio.get_running_loop().create_task(call)
+        assert await asyncio.to_thread(held.begun.wait, 30)
+        task.cancel()
+        await task
+        return sent
+
+    start, body = asyncio.run(main())
+    assert (start["status"], json.loads(body["body"])["detail"][:17]) == (503, "The server ends. ")
 
 
 def body_of(*chunks: bytes) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection
 
@@ -23,10 +24,11 @@ GONE = 499
 """nginx's status for a client that went away before it was answered; it is only counted, never sent."""
 
 _FAILED = JSONResponse({"detail": "The server failed at this request; its own messages say why."}, 500)
+_ENDING = JSONResponse({"detail": "The server ends. Ask again when it is back."}, 503, {"Retry-After": "5"})
 
 
 class Watch:
-    """Adds headers, answers HEAD as GET without a body, and a fault of ours with JSON; tells of every request."""
+    """Adds headers, answers HEAD as GET without a body, and what goes wrong here with JSON."""
 
     def __init__(self, app: ASGIApp, paths: Collection[str], tell: Callable[[str, int, float], None]) -> None:
         """Wrap an app.
@@ -65,6 +67,11 @@ class Watch:
             if status == GONE:  # nothing was answered yet
                 await _FAILED(scope, receive, watched)
             raise  # the server below writes the traceback
+        except asyncio.CancelledError:
+            # The server below ends and has waited long enough.
+            if status != GONE:
+                raise
+            await _ENDING(scope, receive, watched)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._tell(path, status, time.perf_counter() - started)

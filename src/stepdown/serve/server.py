@@ -22,8 +22,9 @@ from stepdown.runtime import Classifier
 from stepdown.serve.app import create_app
 from stepdown.serve.limits import Limits
 
-# Seconds that requests may still take after the signal to stop; what takes longer is cut off.
-_GRACE = 30
+# Seconds that requests may still take after the signal to stop; then they are answered with 503. Fewer than the 30
+# that Kubernetes waits.
+_GRACE = 25
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
