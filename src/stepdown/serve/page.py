@@ -21,7 +21,8 @@ def page() -> Page:
     The policy names style and script by their digests, so that nothing which a text, a label or a card might
     smuggle in would run, and lets the page speak with its own server only.
     """
-    markup, style, script = (_part(name) for name in ("page.html", "page.css", "page.js"))
+    markup, style = _part("page.html"), _part("page.css")
+    script = _part("page.js") + "\n" + _part("card.js")
     html = markup.replace("/* page.css */", style, 1).replace("/* page.js */", script, 1)
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; connect-src 'self'; "
