@@ -26,6 +26,7 @@ _COMMANDS = {
     "evaluate": "Measure a bundle or a model on data, or two against each other.",
     "export": "Pack a model of a run as a bundle.",
     "predict": "Classify texts with a bundle.",
+    "serve": "Serve a bundle over HTTP, with a page to try it.",
 }
 
 
