@@ -16,10 +16,11 @@ from stepdown import evaluate as measures
 from stepdown.data.dataset import Task
 from stepdown.errors import DataError
 from stepdown.runtime import Classifier
+from stepdown.runtime.inputs import as_given
 from stepdown.runtime.shipped import shipped
 from stepdown.students import saved
 from stepdown.students.model import logits
-from stepdown.tasks import TaskKind, parts
+from stepdown.tasks import TaskKind
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _open(name: str) -> _Opened:
         packed = Classifier.load(name)
 
         def ask(texts: Sequence[str]) -> np.ndarray:
-            return packed.logits([parts(text) for text in texts] if packed.is_pair else texts)
+            return packed.logits(as_given(texts, is_pair=packed.is_pair))
 
         return _Opened(name, packed.label_names, packed.task, packed.is_pair, ask, packed.thresholds or None)
     model = saved.load(path if saved.family_in(path) else assets.model(name))

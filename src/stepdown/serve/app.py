@@ -18,7 +18,8 @@ from starlette.requests import ClientDisconnect
 
 from stepdown import __version__
 from stepdown.runtime import Classifier
-from stepdown.runtime.predict import Answer, answers
+from stepdown.runtime.predict import answers
+from stepdown.runtime.sinks import Answer
 from stepdown.serve import erasure, schemas
 from stepdown.serve.batcher import Ask, Batcher, Busy, Done
 from stepdown.serve.bodies import Bodies, busy, parsed
