@@ -67,7 +67,7 @@ def test_rules_of_overlap(one: str, other: str, expected: bool) -> None:
     assert overlap([other], [one]).tolist() == [expected]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(texts_of_few_words, texts_of_few_words)
 def test_overlap_is_what_the_rules_say(texts: list[str], against: list[str]) -> None:
     # With at most 20 texts in all, nothing is boilerplate.
@@ -79,7 +79,7 @@ def test_overlap_is_what_the_rules_say(texts: list[str], against: list[str]) -> 
     assert overlap(texts, against).tolist() == expected
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(texts_of_few_words)
 def test_groups_are_the_closure_of_links(texts: list[str]) -> None:
     found = components(words(texts))
@@ -93,7 +93,7 @@ def test_groups_are_the_closure_of_links(texts: list[str]) -> None:
     assert (same == (expected[:, None] == expected[None, :])).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(texts_of_few_words, st.randoms(use_true_random=False))
 def test_groups_do_not_depend_on_the_order_of_rows(texts: list[str], draw: object) -> None:
     order = list(range(len(texts)))
@@ -102,7 +102,7 @@ def test_groups_do_not_depend_on_the_order_of_rows(texts: list[str], draw: objec
     assert ((one[order][:, None] == one[order][None, :]) == (other[:, None] == other[None, :])).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(texts_of_few_words)
 def test_a_small_block_or_part_changes_nothing(texts: list[str]) -> None:
     whole, keys = components(words(texts)), words(texts).whole

@@ -58,7 +58,7 @@ def texts(count: int) -> list[str]:
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(8_000, 2_000_000), st.integers(50, 60_000), st.integers(1, 150), kinds)
 def test_a_budget_is_never_exceeded(budget: int, words: int, classes: int, kind: str) -> None:
     if budget < 200 * classes:
@@ -76,7 +76,7 @@ def test_the_count_of_the_shape_is_the_count_of_the_network(kind: str, classes: 
         assert sum(p.numel() for p in families.network(shape).parameters()) == shape.parameters
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(50, 8_000), st.integers(10_000, 400_000), kinds)
 def test_every_entry_of_a_sized_student_has_a_row(words: int, max_params: int, kind: str) -> None:
     counts = Counter({f"w{index:x}q": max(1, words // (index + 1)) for index in range(words)})

@@ -134,7 +134,7 @@ sides = st.lists(st.sampled_from("abcd"), min_size=1, max_size=10).map(" ".join)
 some_pairs = st.lists(st.tuples(sides, sides), min_size=1, max_size=10)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(some_pairs, some_pairs)
 def test_overlap_of_pairs_is_what_the_rules_say(
     pairs: list[tuple[str, str]], against: list[tuple[str, str]]

@@ -121,7 +121,7 @@ def test_nothing_that_overlaps_a_cut_text_stays_in_train() -> None:
     assert plain.mean() > 0.9
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=9).map(" ".join),
