@@ -32,6 +32,7 @@ ROOMS = [
     "export",
     "report",
     "packing",
+    "pretraining",
     "runs",
     "api",
     "cli",

@@ -7,7 +7,8 @@ schema has their keys, because recipes outlive versions.
 from collections.abc import Iterator, Mapping
 
 from stepdown.recipe.faults import Fault, found, nearest
-from stepdown.recipe.schema import TASKS, listed
+from stepdown.recipe.fields import listed
+from stepdown.recipe.schema import TASKS
 
 _DOES = "this version does single-label classification of one text"
 

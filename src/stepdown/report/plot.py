@@ -30,8 +30,8 @@ MARKS = {
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """A linear map from [low, high] to [start, end]."""
+class Scale:
+    """A linear map from [low, high] to [start, end], in SVG units."""
 
     low: float
     high: float
@@ -39,6 +39,7 @@ class _Scale:
     end: float
 
     def __call__(self, value: float) -> float:
+        """Where a value stands."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
@@ -51,9 +52,9 @@ def plot(rows: Sequence[Rung]) -> str:
     lows, highs = zip(
         *((row.metrics["accuracy"].low, row.metrics["accuracy"].high) for row in drawn), strict=True
     )
-    x = _Scale(min(logs) - 0.3, max(logs) + 0.3, LEFT, WIDTH - RIGHT)
+    x = Scale(min(logs) - 0.3, max(logs) + 0.3, LEFT, WIDTH - RIGHT)
     ticks = _shares(min(lows), max(highs))
-    y = _Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
+    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     summary = "; ".join(f"{label(row)}: {count(row.params)} parameters, {_told(row)}" for row in drawn)
     return "\n".join(
         [
@@ -89,7 +90,7 @@ def legend(rows: Sequence[Rung]) -> str:
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _axes(x: _Scale, y: _Scale, ticks: Sequence[float]) -> Iterator[str]:
+def _axes(x: Scale, y: Scale, ticks: Sequence[float]) -> Iterator[str]:
     step = ticks[1] - ticks[0]
     for tick in ticks:
         at = y(tick)
@@ -114,7 +115,7 @@ def _shares(low: float, high: float) -> list[float]:
     return [round(i * step, 6) for i in range(first, max(last, first + 1) + 1)]
 
 
-def _counts(x: _Scale) -> list[int]:
+def _counts(x: Scale) -> list[int]:
     """Round numbers of parameters on the axis: powers of ten, and simple multiples of them where few fit."""
     exponents = range(math.floor(x.low), math.ceil(x.high) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
@@ -125,7 +126,7 @@ def _counts(x: _Scale) -> list[int]:
     return inside
 
 
-def _places(rows: Sequence[Rung], x: _Scale) -> list[float]:
+def _places(rows: Sequence[Rung], x: Scale) -> list[float]:
     """Where each row stands; rows closer than DODGE stand side by side around their mean."""
     groups: list[list[int]] = []
     order = sorted(range(len(rows)), key=lambda i: (rows[i].params, i))
@@ -140,7 +141,7 @@ def _places(rows: Sequence[Rung], x: _Scale) -> list[float]:
     return places
 
 
-def _point(row: Rung, at: float, y: _Scale) -> str:
+def _point(row: Rung, at: float, y: Scale) -> str:
     metric = row.metrics["accuracy"]
     kind, middle = mark(row), y(metric.value)
     return (

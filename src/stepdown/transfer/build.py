@@ -85,15 +85,24 @@ def build(
     if spec.views:
         sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed, neighbours)])
     for source in spec.unlabeled:
-        sieve.pour(source, _texts(source, spec.text), split=spec.split_sentences, limited=True)
+        sieve.pour(source, texts_of(source, spec.text), split=spec.split_sentences, limited=True)
     pool, sources = sieve.pool(spec.max_texts)
     overlapping = int(index.overlaps(train).sum())
     facts = TransferFacts(len(dataset.train), overlapping, sources)
     return Transfer(list(dataset.train.texts), dataset.train.labels.astype(np.int64), pool, facts)
 
 
-def _texts(source: str, text: Sequence[str] | None) -> Iterator[list[str]]:
-    """The texts of a source in blocks; of one with splits, those of train."""
+def texts_of(source: str, text: Sequence[str] | None) -> Iterator[list[str]]:
+    """The texts of a source in blocks; of one with splits, those of train.
+
+    Args:
+        source: as a recipe names it.
+        text: the column of the text; None to guess it.
+
+    Raises:
+        DataError: the source cannot be read, has no train split, or its text column cannot be told.
+        HubError: a hub or package index did not deliver.
+    """
     tables = read.open_source(source).tables
     if "train" not in tables:
         raise DataError(
