@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from stepdown.pretraining import checkpoints, corpus, masking, sequences, work
 from stepdown.pretraining.fit import Schedule, Update, fit, hidden, learner, predictions
 from stepdown.pretraining.measure import ratio
 from stepdown.pretraining.record import notes
-from stepdown.recipe.pretraining import PUBLISHED, BertHashSizes, TextSpec
+from stepdown.recipe.pretraining import FORM, PUBLISHED, BertHashSizes, TextSpec
 from stepdown.students import huggingface, masked_lm
 from stepdown.tokens import BertWordPiece
 from tests.conftest import FILLER
@@ -436,6 +437,23 @@ def test_other_inputs_never_overwrite_what_is_there(written: Path, texts: Path, 
         pretraining.work_through(opened(written, out, "training.epochs=1"))
 
 
+def test_what_was_only_begun_gives_way(written: Path, tmp_path: Path) -> None:
+    def stop(happening: pretraining.Happening) -> None:
+        raise _Killed
+
+    with pytest.raises(_Killed):
+        pretraining.work_through(opened(written, tmp_path / "run"), stop)
+    assert pretraining.work_through(opened(written, tmp_path / "run", "training.epochs=1"))["finished"]
+
+
+def test_the_folder_of_a_run_is_left_alone(written: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "cells").mkdir(parents=True)
+    (tmp_path / "run" / "recipe.toml").write_text("a run's")
+    with pytest.raises(InputError, match=r"holds a run of `stepdown run`\. Name another folder"):
+        pretraining.work_through(opened(written, tmp_path / "run"))
+    assert (tmp_path / "run" / "recipe.toml").read_text() == "a run's"
+
+
 def test_two_processes_never_work_in_one_folder(written: Path, tmp_path: Path) -> None:
     context = opened(written, tmp_path / "run")
     with (
@@ -473,6 +491,31 @@ def test_a_folder_that_cannot_be_written_is_told(written: Path, tmp_path: Path, 
     found = call(written, "--out", "taken/run")
     assert found.code == 1, found.err
     assert "a file is where a folder should be" in found.err
+
+
+def test_a_dry_run_tells_what_is_done_and_to_come_and_writes_nothing(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    plan = call(written, "--dry-run", "--json")
+    assert plan.code == 0, plan.err
+    found = json.loads(plan.out)
+    assert found["student"] == "bert_hash, 2 layers, 16 wide, 3 columns"
+    assert (found["done"], found["updates"]) == (0, 3 * found["updates_per_epoch"])
+    assert found["seconds"] > 3 * found["seconds_per_epoch"] > 0
+    assert not (tmp_path / "runs").exists()
+
+    def stop(happening: pretraining.Happening) -> None:
+        if isinstance(happening, Update) and happening.done == 9:
+            raise _Killed
+
+    monkeypatch.setattr(work, "_CHECKPOINT_SECONDS", 0.0)
+    with pytest.raises(_Killed):
+        pretraining.work_through(opened(written, tmp_path / "runs" / "toy"), stop)
+    told = call(written, "--dry-run")
+    assert (
+        f"{found['updates']} updates, 8 of them done, 3.0 passes of {found['updates_per_epoch']}" in told.out
+    )
+    assert "to come in runs/toy" in told.out
 
 
 # That it serves as a rung
@@ -613,6 +656,21 @@ def test_a_resolved_recipe_reads_as_an_equal_one(written: Path, tmp_path: Path) 
     assert Path(one.text.unlabeled[0]).is_absolute()
     assert Path(one.model.vocabulary).is_absolute()
     assert one.model.sizes == BertHashSizes(16, 3, 2, 2)
+
+
+def test_the_docs_have_every_key_and_a_recipe_that_is_one(tmp_path: Path) -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "pretraining.md").read_text(encoding="utf-8")
+    example = tmp_path / "example.toml"
+    example.write_text(re.findall(r"```toml\n(.*?)```", docs, re.DOTALL)[0], encoding="utf-8")
+    assert recipe.load_pretraining(example).model.sizes == PUBLISHED["femto"]
+    rows = dict(re.findall(r"^\| (`[^|]*`) \| (.*?) ?\|", docs, re.MULTILINE))
+    stated = {key: default for keys, default in rows.items() for key in re.findall(r"`(.*?)`", keys)}
+    for table, spec in FORM.tables.items():
+        for key, field in spec.model_fields.items():
+            default = stated.pop(f"{table}.{key}").strip("`")
+            if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+                assert float(default) == field.default, key
+    assert set(stated) == {"name", "seed"}
 
 
 def test_a_vocabulary_of_another_kind_is_refused(written: Path, tmp_path: Path) -> None:

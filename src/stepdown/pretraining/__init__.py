@@ -12,18 +12,22 @@ et al. 2019, "RoBERTa").
     checkpoints  where it stands, on disk
     record       the curve, and what is told
     work         all of it, from a recipe
+    estimate     how long it will take
 
 Left out: `compact` and `bag`, which have no vocabulary of their own before a run; several processes.
 """
 
+from stepdown.pretraining.estimate import Estimate, estimate
 from stepdown.pretraining.record import Point, summary
 from stepdown.pretraining.work import Context, Happening, Resumed, finished, open_pretraining, work_through
 
 __all__ = [
     "Context",
+    "Estimate",
     "Happening",
     "Point",
     "Resumed",
+    "estimate",
     "finished",
     "open_pretraining",
     "summary",

@@ -58,20 +58,32 @@ def restore(folder: Path, key: str, learner: Learner) -> dict[str, Any] | None:
     Raises:
         StoreError: something is there and cannot be read.
     """
+    found = last(folder, key)
+    if found is None:
+        return None
+    path, manifest = found
+    with store.disk_errors(path, "read"):
+        weights, state = load_file(path / _WEIGHTS), load_file(path / _OPTIMIZER)
+    learner.network.load_state_dict(weights)
+    learner.done = manifest["done"]
+    for name, parameter in learner.network.named_parameters():
+        moments = {moment: state[f"{moment}.{name}"].to(parameter.device) for moment in _MOMENTS}
+        step = torch.tensor(float(learner.done), device=parameter.device)
+        learner.optimizer.state[parameter] = {"step": step, **moments}
+    record: dict[str, Any] = manifest["record"]
+    return record
+
+
+def last(folder: Path, key: str) -> tuple[Path, dict[str, Any]] | None:
+    """Folder and manifest of the last whole checkpoint that was made from `key`; None where there is none.
+
+    Raises:
+        StoreError: something is there and cannot be read.
+    """
     for path in sorted(folder.glob("update-*"), reverse=True):
         manifest = store.finished(path, key, verify=True)
-        if manifest is None:
-            continue
-        with store.disk_errors(path, "read"):
-            weights, state = load_file(path / _WEIGHTS), load_file(path / _OPTIMIZER)
-        learner.network.load_state_dict(weights)
-        learner.done = manifest["done"]
-        for name, parameter in learner.network.named_parameters():
-            moments = {moment: state[f"{moment}.{name}"].to(parameter.device) for moment in _MOMENTS}
-            step = torch.tensor(float(learner.done), device=parameter.device)
-            learner.optimizer.state[parameter] = {"step": step, **moments}
-        record: dict[str, Any] = manifest["record"]
-        return record
+        if manifest is not None:
+            return path, manifest
     return None
 
 

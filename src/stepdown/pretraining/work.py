@@ -32,6 +32,9 @@ from stepdown.recipe import PretrainRecipe
 from stepdown.students import masked_lm
 from stepdown.tokens import BertWordPiece
 
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints in that of a pretraining."""
+
 # Lost at most when the power fails; writing takes less than a second.
 _CHECKPOINT_SECONDS = 120.0
 # Held-out sequences that are measured on: enough for half a point of accuracy, few beside what is learnt from.
@@ -196,12 +199,12 @@ def work_through(
             store.write_text(out / "recipe.toml", recipe.dump(context.recipe))
             with store.append(out / "log.jsonl") as log:
                 _train(context, partial(_tell, tell, log))
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
         return dict(store.read_json(out / "pretraining.json"))
 
 
 def _train(context: Context, tell: Callable[[Happening], None]) -> None:
-    out, schedule, kept = context.out, context.schedule, context.out / "checkpoints"
+    out, schedule, kept = context.out, context.schedule, context.out / CHECKPOINTS
     student, record = context.learner(), Record()
     found = checkpoints.restore(kept, context.key, student)
     if found is not None:
@@ -283,9 +286,11 @@ def _points(updates: int, evaluations: int) -> frozenset[int]:
 
 
 def _refuse_other_inputs(context: Context) -> None:
-    """A folder that holds hours of another pretraining is left as it is."""
-    path = context.out / "inputs.json"
-    if not path.exists():
+    """A folder that holds hours of another pretraining, or a run, is left as it is."""
+    path, out = context.out / "inputs.json", context.out
+    if (out / "cells").exists():
+        raise InputError(f"{out} holds a run of `stepdown run`. Name another folder with --out.")
+    if not path.exists() or not ((out / "model").exists() or any((out / CHECKPOINTS).glob("update-*"))):
         return
     known = store.read_json(path)
     changed = [name for name, value in context.inputs.items() if known.get(name) != value]
