@@ -35,6 +35,7 @@ ROOMS = [
     "report",
     "serve",
     "packing",
+    "pretraining",
     "runs",
     "api",
     "cli",

@@ -351,11 +351,11 @@ def _epoch_batches(
     """All examples once, in batches of some rows of a part."""
     for index in shuffler.permutation(len(parts.sizes)).tolist():
         examples = parts.part(index)
-        for batch in _batches(examples.tokens.lengths, size, shuffler):
+        for batch in batches(examples.tokens.lengths, size, shuffler):
             yield examples, batch
 
 
-def _batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> list[np.ndarray]:
+def batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> list[np.ndarray]:
     """All rows once, in batches of nearly equal lengths, in random order."""
     order = shuffler.permutation(len(lengths))
     batches: list[np.ndarray] = []

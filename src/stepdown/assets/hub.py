@@ -75,6 +75,11 @@ def model_folder(hub_id: str, revision: str | None = None) -> Path:
     return folder
 
 
+def tokenizer_folder(hub_id: str) -> Path:
+    """The folder of a hub model's description and tokenizer, without weights. Raises as `model_folder`."""
+    return _snapshot(hub_id, None, _DESCRIPTION)
+
+
 def _client() -> Any:
     import huggingface_hub
     import huggingface_hub.constants

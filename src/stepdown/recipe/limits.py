@@ -6,7 +6,7 @@ Left out so far: ready soft labels. The schema has room for them, because recipe
 from collections.abc import Iterator, Mapping
 
 from stepdown.recipe.faults import Fault
-from stepdown.recipe.schema import listed
+from stepdown.recipe.fields import listed
 
 
 def refused(recipe: Mapping[str, object]) -> Iterator[Fault]:

@@ -16,9 +16,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
+    BertModel,
 )
 
 
@@ -53,6 +55,17 @@ class HashEmbeddings(nn.Module):
         return embedded
 
 
+class BertHashModel(BertModel):
+    """BERT's encoder over hash embeddings, without a pooler, as it is published."""
+
+    config_class = BertHashConfig
+
+    def __init__(self, config: BertHashConfig) -> None:
+        super().__init__(config, add_pooling_layer=False)
+        _narrow(self.embeddings, config)
+        self.post_init()  # type: ignore[no-untyped-call]  # transformers types little
+
+
 class BertHashForSequenceClassification(BertForSequenceClassification):
     """BERT's sequence classifier over hash embeddings."""
 
@@ -60,14 +73,19 @@ class BertHashForSequenceClassification(BertForSequenceClassification):
 
     def __init__(self, config: BertHashConfig) -> None:
         super().__init__(config)
-        embeddings: Any = self.bert.embeddings  # which takes no other table, if types are asked
-        embeddings.word_embeddings = HashEmbeddings(
-            config.vocab_size, config.projections, config.hidden_size, config.pad_token_id
-        )
+        _narrow(self.bert.embeddings, config)
         self.post_init()  # type: ignore[no-untyped-call]  # as above
 
 
+def _narrow(embeddings: Any, config: BertHashConfig) -> None:
+    """Put hash embeddings in the place of the wide table."""
+    embeddings.word_embeddings = HashEmbeddings(
+        config.vocab_size, config.projections, config.hidden_size, config.pad_token_id
+    )
+
+
 AutoConfig.register(BertHashConfig.model_type, BertHashConfig)
+AutoModel.register(BertHashConfig, BertHashModel)
 AutoModelForSequenceClassification.register(BertHashConfig, BertHashForSequenceClassification)
 
 

@@ -277,13 +277,25 @@ def save(model: TextModel, folder: Path) -> None:
     classifier.config.problem_type = _PROBLEM_TYPES[model.task]
     if model.is_pair or hasattr(classifier.config, _IS_PAIR):
         setattr(classifier.config, _IS_PAIR, model.is_pair)
+    write(classifier, model.tokenizer, model.max_length, folder)
+
+
+def write(model: Any, tokenizer: tokens.Tokenizer, max_length: int, folder: Path) -> None:
+    """Write a transformers model and its tokenizer into an existing folder, in Hugging Face's layout.
+
+    Args:
+        model: of transformers.
+        tokenizer: its own.
+        max_length: where the tokenizer's settings say that texts are cut, unless they say otherwise already.
+        folder: to write into.
+    """
     with _quiet():
-        classifier.save_pretrained(folder)
-    model.tokenizer.save(folder)
+        model.save_pretrained(folder)
+    tokenizer.save(folder)
     # What transformers needs to choose the tokenizer's class and where it cuts.
     settings = folder / "tokenizer_config.json"
     known = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
-    known.setdefault("model_max_length", model.max_length)
+    known.setdefault("model_max_length", max_length)
     settings.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

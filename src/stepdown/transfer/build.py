@@ -86,7 +86,7 @@ def build(
     if spec.views:
         sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed, neighbours)])
     for source in spec.unlabeled:
-        blocks = _texts(source, spec.text, dataset.task.is_pair)
+        blocks = texts_of(source, spec.text, is_pair=dataset.task.is_pair)
         sieve.pour(source, blocks, split=spec.split_sentences, limited=True)
     pool, sources = sieve.pool(spec.max_texts)
     overlapping = int(index.overlaps(train).sum())
@@ -94,8 +94,18 @@ def build(
     return Transfer(list(dataset.train.texts), dataset.train.labels.astype(np.int64), pool, facts)
 
 
-def _texts(source: str, text: Sequence[str] | None, is_pair: bool) -> Iterator[list[str]]:
-    """The texts, or pairs of texts, of a source in blocks; of one with splits, those of train."""
+def texts_of(source: str, text: Sequence[str] | None, *, is_pair: bool = False) -> Iterator[list[str]]:
+    """The texts, or pairs of texts, of a source in blocks; of one with splits, those of train.
+
+    Args:
+        source: as a recipe names it.
+        text: the column of the text, or the two of a pair; None to guess them.
+        is_pair: pairs are asked for.
+
+    Raises:
+        DataError: the source cannot be read, has no train split, or its columns cannot be told.
+        HubError: a hub or package index did not deliver.
+    """
     tables = read.open_source(source).tables
     if "train" not in tables:
         raise DataError(
