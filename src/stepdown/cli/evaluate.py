@@ -12,6 +12,7 @@ import numpy as np
 
 from stepdown import assets, compare, data
 from stepdown import evaluate as measures
+from stepdown.cli.progress import Fetching
 from stepdown.errors import DataError
 from stepdown.runtime import Classifier
 from stepdown.runtime.shipped import shipped
@@ -19,6 +20,7 @@ from stepdown.students import saved
 from stepdown.students.model import logits
 
 Asked = Callable[[Sequence[str]], np.ndarray]
+Opened = tuple[tuple[str, ...], Asked]
 
 
 @click.command()
@@ -35,8 +37,10 @@ def evaluate(
 
     MODEL is a bundle, the name of a model that comes with stepdown (sentiment), a model folder, or a hub id.
     """
-    names, ask = _open(model)
-    split, rows = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
+    with Fetching() as fetching, assets.following(progress=fetching.tell):
+        names, ask = _open(model)
+        other = None if against is None else _open(against)
+        split, rows = data.labelled_split(source, names, [text] if text else (), [label] if label else ())
     said = ask(rows.texts)
     metrics = {name: dataclasses.asdict(one) for name, one in measures.measure(said, rows.labels).items()}
     document: dict[str, object] = {"model": model, "data": source, "split": split, "metrics": metrics}
@@ -44,17 +48,17 @@ def evaluate(
         f"{name:<9} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
         for name, one in metrics.items()
     ]
-    if against is not None:
-        verdict = _verdict(model, names, said, against, rows)
+    if against is not None and other is not None:
+        verdict = _verdict(model, names, said, against, other, rows)
         document["comparison"] = dataclasses.asdict(verdict)
         lines.append(compare.sentence(verdict))
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else "\n".join(lines))
 
 
 def _verdict(
-    model: str, names: Sequence[str], said: np.ndarray, against: str, rows: data.Split
+    model: str, names: Sequence[str], said: np.ndarray, against: str, opened: Opened, rows: data.Split
 ) -> compare.Comparison:
-    other_names, ask = _open(against)
+    other_names, ask = opened
     if set(other_names) != set(names):
         raise DataError(
             f"{against} knows the labels {', '.join(other_names)}, but {model} knows {', '.join(names)}. "
@@ -65,7 +69,7 @@ def _verdict(
     return compare.compare([compare.Pair("model", against, model, other_right, right)])[0]
 
 
-def _open(name: str) -> tuple[tuple[str, ...], Asked]:
+def _open(name: str) -> Opened:
     """Label names and logits of a shipped model, a bundle, a model folder or a hub id."""
     path = Path(name)
     is_model = saved.family_in(path) is not None or (path / "config.json").is_file()
