@@ -17,7 +17,7 @@ from stepdown.data.choose import Columns, choose
 from stepdown.data.columns import LONGEST, Values
 from stepdown.data.columns import rows as read_rows
 from stepdown.data.infer import Inferred, infer
-from stepdown.errors import DataError, HubError, StepdownError, StoreError
+from stepdown.errors import DataError, HubError, StoreError
 from stepdown.recipe import DataSpec
 
 DRAW = np.random.default_rng(0)
@@ -516,80 +516,14 @@ def test_class_names_that_datasets_leave_in_parquet_are_kept(tmp_path: Path) -> 
     assert load(tmp_path / "a.parquet").task.label_names == ("no", "yes")
 
 
-def _failing(error: Exception) -> Callable[..., None]:
-    def load_dataset(*_: object) -> None:
-        raise error
-
-    return load_dataset
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "expected"),
-    [
-        (ConnectionError("Couldn't reach 'a/b' on the Hub"), HubError, "cannot be reached"),
-        (
-            ValueError("Config name is missing.\nPlease pick one among the available configs: ['x', 'y']"),
-            DataError,
-            "name one as a/b:NAME. There are: x, y",
-        ),
-        (ValueError("BuilderConfig 'z' not found. Available: ['x', 'y']"), DataError, "There are: x, y"),
-        (
-            RuntimeError("Dataset scripts are no longer supported, but found b.py"),
-            DataError,
-            "code from a hub is not run",
-        ),
-        (OSError(28, "No space left on device"), StoreError, "the disk is full"),
-        (KeyError("odd"), HubError, "did not deliver: KeyError"),
-    ],
-)
-def test_what_the_hub_client_raises_is_said_plainly(
-    error: Exception, kind: type[StepdownError], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import datasets
-
-    monkeypatch.setattr(datasets, "load_dataset", _failing(error))
-    with pytest.raises(kind) as told:
-        read.open_source("a/b")
-    assert expected in str(told.value)
-    assert str(told.value).startswith("a/b: ")
-    assert "\n" not in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("said", "kind", "expected"),
-    [
-        ("Dataset 'a/b' is a gated dataset on the Hub.", HubError, "hf auth login"),
-        (
-            "Dataset 'a/b' doesn't exist on the Hub or cannot be accessed.",
-            DataError,
-            "no data set of this name",
-        ),
-    ],
-)
-def test_a_hub_that_does_not_let_us_in(
-    said: str, kind: type[StepdownError], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import datasets
-    from datasets.exceptions import DatasetNotFoundError
-
-    monkeypatch.setattr(datasets, "load_dataset", _failing(DatasetNotFoundError(said)))
-    with pytest.raises(kind, match=expected):
-        read.open_source("a/b")
-
-
-def test_splits_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
-
-    rows = datasets.Dataset.from_dict({"text": ["a"], "label": [1]})
-    splits = datasets.DatasetDict({"train": rows, "test": rows, "unsupervised": rows})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_: splits)
-    found = read.open_source("a/b:c")
-    assert list(found.tables) == ["train", "test"]
-    assert "unsupervised" in found.notes[0]
-    assert read.open_source("a/b:c#unsupervised").tables["train"].name == "a/b:c#unsupervised"
-    with pytest.raises(DataError, match=r"no split 'dev'\. Its splits are: train, test, unsupervised"):
-        read.open_source("a/b#dev")
-    assert not datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+def test_what_the_library_of_data_sets_raises_is_said_plainly() -> None:
+    """What no hub of a test can bring about; the rest is in test_hub.py."""
+    full = hub.told(OSError(28, "No space left on device"), "a/b")
+    assert isinstance(full, StoreError)
+    assert "the disk is full" in str(full)
+    odd = hub.told(KeyError("odd"), "a/b")
+    assert isinstance(odd, HubError)
+    assert "could not be fetched: KeyError: 'odd'" in str(odd)
 
 
 def test_a_name_that_is_neither_file_nor_hub_id() -> None:

@@ -7,10 +7,24 @@ from pathlib import Path
 
 from stepdown.assets import builtin, hub
 from stepdown.assets.builtin import BUILTINS, Builtin, cached, data, is_builtin
-from stepdown.assets.hub import is_hub_id
+from stepdown.assets.hub import hub_name, is_hub_id
+from stepdown.assets.versions import Progress, Versions, following
 from stepdown.errors import ModelError
 
-__all__ = ["BUILTINS", "Builtin", "cached", "data", "is_builtin", "is_hub_id", "model", "tokenizer"]
+__all__ = [
+    "BUILTINS",
+    "Builtin",
+    "Progress",
+    "Versions",
+    "cached",
+    "data",
+    "following",
+    "hub_name",
+    "is_builtin",
+    "is_hub_id",
+    "model",
+    "tokenizer",
+]
 
 
 def model(

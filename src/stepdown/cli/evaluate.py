@@ -13,6 +13,7 @@ import numpy as np
 
 from stepdown import assets, compare, data
 from stepdown import evaluate as measures
+from stepdown.cli.progress import Fetching
 from stepdown.data.dataset import Task
 from stepdown.errors import DataError
 from stepdown.runtime import Classifier
@@ -68,8 +69,10 @@ def evaluate(
 
     MODEL is a bundle, the name of a model that comes with stepdown (sentiment), a model folder, or a hub id.
     """
-    opened = _open(model)
-    split, rows, task = data.labelled_split(source, opened.label_names, text, label, kind=opened.task)
+    with Fetching() as fetching, assets.following(progress=fetching.tell):
+        opened = _open(model)
+        other = None if against is None else _open(against)
+        split, rows, task = data.labelled_split(source, opened.label_names, text, label, kind=opened.task)
     if task.is_pair != opened.is_pair:
         reads, holds = (
             "pairs of texts" if pair else "single texts" for pair in (opened.is_pair, task.is_pair)
@@ -83,8 +86,8 @@ def evaluate(
         f"{name:<9} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
         for name, one in metrics.items()
     ]
-    if against is not None:
-        verdict = _verdict(opened, task, said, _open(against), rows)
+    if other is not None:
+        verdict = _verdict(opened, task, said, other, rows)
         document["comparison"] = dataclasses.asdict(verdict)
         lines.append(compare.sentence(verdict))
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else "\n".join(lines))

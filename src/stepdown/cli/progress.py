@@ -55,7 +55,7 @@ class Fetching:
                 self._console.print(f"Fetching {name} ({total / 1e6:,.0f} MB) …", highlight=False)
             self._tasks[name] = self._bar.add_task(name, total=total)
         assert self._bar is not None
-        self._bar.update(self._tasks[name], completed=done)
+        self._bar.update(self._tasks[name], completed=done, total=total)
 
 
 class RunProgress:

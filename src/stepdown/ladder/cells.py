@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stepdown import __version__, evaluate, store, train
+from stepdown import __version__, assets, evaluate, store, train
 from stepdown.ladder import teachers
 from stepdown.ladder.context import Begun, Context, Ended, Labelled, Trained
 from stepdown.ladder.feed import Feed
@@ -137,10 +137,10 @@ def key(context: Context, cell: Cell) -> str:
     elif cell.position == 0:
         name = teachers.name_of(context, cell)
         alone = recipe.teacher.model_copy(update={"model": (name,)})  # whatever other teachers there are
-        about = repr(alone), folder_digest(context.models[name])
+        about = repr(alone), source_digest(context.models[name])
     else:
         settings = _settings(context, cell)
-        source = folder_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
+        source = source_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
         about = repr(settings), source, context.transfer.key
     # Every rung is measured against the teacher, whoever it learns from.
     names = (TEACHER, *cell.teachers) if cell.position else cell.teachers
@@ -154,6 +154,12 @@ def key(context: Context, cell: Cell) -> str:
         *about,
         *above,
     )
+
+
+def source_digest(folder: Path) -> str:
+    """Digest of a model that a recipe names: of the hub's, its commit, since other tools add files to its cache."""
+    name = assets.hub_name(folder)
+    return folder_digest(folder) if name is None else store.digest(name, folder.name)
 
 
 def folder_digest(folder: Path) -> str:

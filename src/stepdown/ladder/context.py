@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from stepdown import evaluate, store, train
+from stepdown.assets import Versions
 from stepdown.data.dataset import Dataset
 from stepdown.evaluate import MetricName
 from stepdown.ladder.plan import Cell, Plan
@@ -73,6 +74,7 @@ class Context:
         transfer: all texts to learn from.
         models: folder of every model that the recipe takes from somewhere, by its name there: looked up once, so that
             a hub cannot change a model in the middle of a run.
+        versions: commits of the hub's repositories, of models and of data sets.
         data_key: digest of the labelled texts of all splits.
         trained: models of finished cells that are still needed, by cell id.
         manifests: of finished cells, by cell id.
@@ -88,6 +90,7 @@ class Context:
     data_key: str
     accelerator: Accelerator
     precision: torch.dtype
+    versions: Versions = field(default_factory=Versions)
     tell: Callable[[Happening], None] = lambda happening: None
     trained: dict[str, TextModel] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import pickle
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stepdown import tokens
+from stepdown import assets, tokens
 from stepdown.errors import ModelError, StepdownError
 from stepdown.students.model import TextModel, inside
 from stepdown.students.token_types import separator_of, token_types
@@ -104,6 +106,7 @@ def load(
                     config=config,
                     dtype=torch.float32,
                     trust_remote_code=False,
+                    weights_only=True,  # of a pickle, tensors and nothing else: one that would run code is refused
                     output_loading_info=True,
                     ignore_mismatched_sizes=label_names is not None,
                 )
@@ -114,9 +117,14 @@ def load(
                 config.pad_token_id = classifier.config.pad_token_id = tokenizer.pad_id
     except StepdownError:
         raise
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"The weights of the model {_named(folder)} are a pickle that holds more than tensors, or is damaged, and "
+            "were not read: what else a pickle holds may be code. Take a model with model.safetensors instead."
+        ) from error
     except Exception as error:
         raise ModelError(
-            f"The model in {folder} could not be read as a text classifier: {_first_line(error)}. "
+            f"The model {_named(folder)} could not be read as a text classifier: {_first_line(error)}. "
             "Expected a folder with config.json, weights (model.safetensors) and a tokenizer of an architecture "
             "that transformers ships."
         ) from error
@@ -128,7 +136,7 @@ def load(
     # Without its files transformers makes an empty tokenizer, to which every word is unknown.
     if not rows / 2 <= tokenizer.vocab_size <= rows:
         raise ModelError(
-            f"The model in {folder} has embeddings for {rows:,} tokens, but its tokenizer knows "
+            f"The model {_named(folder)} has embeddings for {rows:,} tokens, but its tokenizer knows "
             f"{tokenizer.vocab_size:,}: they do not belong together, or the tokenizer's files are missing. Take "
             "both from the same place."
         )
@@ -149,13 +157,38 @@ def load(
         task=task if label_names is not None else _task_of(config),
         is_pair=pairs,
     )
+    return Loaded(model, own_head and not missing, _notes(folder, unexpected, missing))
+
+
+def _notes(folder: Path, unexpected: set[str], missing: set[str]) -> tuple[str, ...]:
+    """What a checkpoint holds beside what the classifier needs, and what it lacks of that: a line each."""
+    name = assets.hub_name(folder) or folder.name
     notes = []
     if unexpected:
-        notes.append(f"{len(unexpected)} weights of {folder.name} belong to another head and were left out")
+        were = (
+            "1 weight that a classifier has"
+            if len(unexpected) == 1
+            else f"{len(unexpected)} weights that a classifier has"
+        )
+        notes.append(f"{name} holds {were} no place for, left out: {_some(unexpected)}")
     if missing:
-        some = ", ".join(sorted(missing)[:4])
-        notes.append(f"{len(missing)} weights are not in {folder.name} and start at random: {some}")
-    return Loaded(model, own_head and not missing, tuple(notes))
+        start = "1 weight, which starts" if len(missing) == 1 else f"{len(missing)} weights, which start"
+        notes.append(f"{name} lacks {start} at random: {_some(missing)}")
+    return tuple(notes)
+
+
+_SHOWN = 4
+
+
+def _some(keys: set[str]) -> str:
+    """Some of many keys."""
+    shown = sorted(keys)[:_SHOWN]
+    return ", ".join([*shown, "…"] if len(keys) > _SHOWN else shown)
+
+
+def _named(folder: Path) -> str:
+    """A model as messages name it: by its hub id, or by where it is."""
+    return assets.hub_name(folder) or f"in {folder}"
 
 
 # What transformers calls the tasks; models, and other tools, choose their loss and their probabilities by it.
@@ -322,7 +355,10 @@ def _quiet() -> Iterator[None]:
     hf_logging.set_verbosity(logging.CRITICAL)
     switch.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            # torch asks to report pickles that it may not read; where it does not, we say so.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            yield
     finally:
         hf_logging.set_verbosity(level)
         if bars:
