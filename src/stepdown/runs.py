@@ -111,7 +111,7 @@ def check_teacher(context: Context) -> list[str]:
 def _check_teacher(context: Context, name: str) -> list[str]:
     length, is_pair = context.recipe.data.max_length, context.dataset.task.is_pair
     found = huggingface.load(context.models[name], max_length=length, is_pair=is_pair)
-    lines = [*found.notes, _lengths(context, found.model)]
+    lines = [_lengths(context, found.model)]
     if not found.has_head:
         says = "has no head for this task and will be fine-tuned first"
         return [f"{name} ({found.model.description}) {says}", *lines]

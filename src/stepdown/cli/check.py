@@ -26,12 +26,10 @@ def check(recipe_name: str, sets: tuple[str, ...]) -> None:
         click.echo(line, err=True)
     click.echo(context.dataset.facts.as_text())
     click.echo("\n" + context.transfer.facts.as_text())
-    teacher = runs.check_teacher(context)
-    click.echo("\n".join(["", "Teacher", *(f"  {line}" for line in teacher)]))
+    click.echo("\n".join(["", "Teacher", *(f"  {line}" for line in runs.check_teacher(context))]))
     found = estimate(context)
-    rungs = [line for line in notes(found) if line not in teacher]
-    if rungs:
-        click.echo("\n".join(["", "Rungs", *(f"  {line}" for line in rungs)]))
+    if notes(found):
+        click.echo("\n".join(["", "Weights", *(f"  {line}" for line in notes(found))]))
     budgets = {
         position: spending(position, one.description, parse_spent(one.spent))
         for position, one in ((context.plan.cell(name).position, one) for name, one in found.items())
