@@ -486,7 +486,7 @@ def test_a_version_that_is_gone_is_told(shared: tuple[Hub, Client]) -> None:
 
 
 def test_what_other_tools_add_to_the_cache_makes_no_other_model(tmp_path: Path) -> None:
-    from stepdown.ladder.cells import source_digest
+    from stepdown.ladder.finished import source_digest
 
     cached, own = tmp_path / "models--owner--toy" / "snapshots" / "abc", tmp_path / "own"
     for folder in (cached, own):

@@ -11,8 +11,8 @@ import numpy as np
 
 from stepdown import assets, export, recipe, report, store
 from stepdown.errors import InputError, ModelError
-from stepdown.ladder import cells
 from stepdown.ladder.context import Context
+from stepdown.ladder.finished import model_of
 from stepdown.ladder.plan import TEACHER
 from stepdown.recipe import Recipe
 from stepdown.recipe.faults import did_you_mean
@@ -75,7 +75,7 @@ def keep_check_texts(context: Context) -> None:
 def pack(context: Context, cell: str, found: Mapping[str, Any]) -> None:
     """Pack the run's own bundle from results that are not written yet. Raises as `export_cell`."""
     _export(
-        cells.model_of(context, cell),
+        model_of(context, cell),
         context.out / "bundle",
         _checks(context.out),
         found,

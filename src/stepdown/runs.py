@@ -16,6 +16,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from stepdown import assets, data, evaluate, packing, recipe, report, store, train, transfer
 from stepdown.ladder import cells, outcome, teachers
 from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
+from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import plan
 from stepdown.recipe import Recipe
 from stepdown.students import embeddings, huggingface
@@ -214,7 +215,7 @@ def finished(context: Context) -> dict[str, Any] | None:
 
 
 def _finished(context: Context) -> dict[str, Any] | None:
-    if any(cells.finished(context, cell) is None for cell in context.plan.cells):
+    if any(manifest_of(context, cell) is None for cell in context.plan.cells):
         return None
     path = context.out / "results.json"
     found = store.read_json(path) if path.exists() else None

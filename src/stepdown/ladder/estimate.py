@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from stepdown import train
-from stepdown.ladder import cells, teachers
+from stepdown.ladder import measuring, rungs, teachers
 from stepdown.ladder.context import Context
+from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs
 from stepdown.students import budgets, building, huggingface, vocabulary
@@ -102,7 +103,7 @@ def estimate(context: Context) -> dict[str, Estimate]:
             continue
         if cell.is_mean:
             # Its members are measured by then.
-            found[cell.id] = Estimate(0.0, 0.0, 0, False, cells.mean_of(cell))
+            found[cell.id] = Estimate(0.0, 0.0, 0, False, measuring.mean_of(cell))
             continue
         taught_by = context.plan.taught_by(cell)
         # From the top down: what copies the teacher's layers finds the teacher there.
@@ -128,7 +129,7 @@ def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[
     above = (TEACHER, *cell.teachers) if cell.position else cell.teachers
     if not all(name in found and found[name].finished for name in above):
         return None
-    return cells.finished(context, cell)
+    return manifest_of(context, cell)
 
 
 def _pace(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Pace:
@@ -191,7 +192,7 @@ def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Built:
         return _Built(found.model, recipe.teacher.batch_size, not found.has_head, notes=found.notes)
     settings = recipe.resolved_rung(cell.position - 1)
     size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
-    wanted = cells.wanted_of(settings, is_pair=is_pair)
+    wanted = rungs.wanted_of(settings, is_pair=is_pair)
     if wanted is not None:
         counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
         words, shape = budgets.sized(wanted, names, counts, counts)

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from stepdown import __version__, assets, compare, evaluate
-from stepdown.ladder.cells import folder_digest, said
 from stepdown.ladder.context import Context
+from stepdown.ladder.finished import folder_digest, said
 from stepdown.ladder.plan import TEACHER, Arm, Cell
 from stepdown.results import table
 
