@@ -35,6 +35,7 @@ ROOMS = [
     "packing",
     "runs",
     "api",
+    "compat",
     "cli",
 ]
 
