@@ -137,8 +137,11 @@ def _wrapped(given: Any, max_length: int | None, task: TaskKind | None) -> Given
     # Some decoders have none, and then take no batch of several texts.
     if config.pad_token_id is None:
         config.pad_token_id = reader.pad_id
+    network = HuggingFaceNetwork(classifier)
+    # Whoever asks a network puts it back into the mode that it was in.
+    network.train(classifier.training)
     text_model = TextModel(
-        HuggingFaceNetwork(classifier),
+        network,
         reader,
         tuple(str(config.id2label[index]) for index in range(config.num_labels)),
         huggingface.longest(config, _length(tokenizer, max_length)),
