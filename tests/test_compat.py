@@ -226,7 +226,9 @@ def test_sets_of_labels(base: Path) -> None:
     data = [{**row, "label": [1.0, 0.0] if row["label"] == 0 else [0.0, 1.0]} for row in rows()]
     both = [{"text": f"{row['text']} good bad", "label": [1, 1]} for row in rows(seed=2)]
     hftrainer = HFTrainer()
-    model, tokenizer = hftrainer(base, [*data, *both[100:]], [*data[:100], *both[:100]], **QUICK)
+    model, tokenizer = hftrainer(
+        base, [*data, *both[100:]], [*data[:100], *both[:100]], **(QUICK | {"num_train_epochs": 8})
+    )
     assert model.config.problem_type == "multi_label_classification"
     labels = Labels((model, tokenizer), dynamic=False)
     assert labels("good word1")[0][0] == 1
@@ -316,6 +318,68 @@ def test_accumulation_changes_neither_loss_nor_gradient_and_both_are_txtais(
         for name, gradient in gradients.items():
             assert gradient is not None
             assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-6), (size, accumulate, name)
+
+
+ONE_UPDATE_AN_EPOCH = {
+    "learning_rate": 1e-2,
+    "weight_decay": 0.1,
+    "num_train_epochs": 4,
+    "per_device_train_batch_size": 32,
+}
+KINDS: dict[str, Callable[[int], Any]] = {
+    "classes": lambda label: label,
+    "sets": lambda label: [1.0, 0.0, 1.0] if label else [0.0, 1.0, 1.0],
+    "numbers": lambda label: 3.5 * label - 1.2,
+}
+
+
+def near(found: torch.nn.Module, expected: torch.nn.Module) -> bool:
+    """Whether the weights are the same but for rounding, which Adam's division by small numbers enlarges."""
+    theirs = expected.state_dict()
+    return all(torch.allclose(value, theirs[name], atol=2e-4) for name, value in found.state_dict().items())
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Path:
+    """A base whose dropout is off, so that nothing is left to chance but the order of the texts."""
+    return make_teacher(tmp_path / "still", **NO_DROPOUT)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_move_as_those_of_transformers_trainer(still: Path, tmp_path: Path, kind: str) -> None:
+    """With one batch an epoch their order is no matter; loss, optimizer and schedule are what is left."""
+    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+
+    data = [{**row, "label": KINDS[kind](row["label"])} for row in rows(32)]
+    outputs = {"classes": 2, "sets": 3, "numbers": 1}[kind]
+    torch.manual_seed(0)
+    theirs, tokenizer = parts(still, num_labels=outputs)
+    theirs.save_pretrained(tmp_path / "begun")
+    examples = [{**tokenizer(row["text"]), "labels": row["label"]} for row in data]
+    told = {"use_cpu": True, "report_to": "none", "save_strategy": "no", "disable_tqdm": True}
+    Trainer(
+        theirs,
+        TrainingArguments(str(tmp_path / "theirs"), **ONE_UPDATE_AN_EPOCH, **told),
+        train_dataset=examples,
+        data_collator=DataCollatorWithPadding(tokenizer),
+    ).train()
+    begun = AutoModelForSequenceClassification.from_pretrained(tmp_path / "begun", num_labels=outputs)
+    assert not near(begun, theirs)
+    ours, _ = HFTrainer()((begun, tokenizer), data, **ONE_UPDATE_AN_EPOCH, **told)
+    assert near(ours, theirs)
+
+
+def test_weights_move_as_those_of_txtais_distillation(still: Path, taught: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries that are no business of ours
+        txtai = pytest.importorskip("txtai.pipeline", reason="txtai is not installed, and need not be")
+        theirs, reader = parts(still)
+        begun, _ = parts(still)
+        begun.load_state_dict(theirs.state_dict())
+        shared = {"teacher": parts(taught), "distillation": (2.0, 0.3), "disable_tqdm": True}
+        txtai.HFTrainer()((theirs, reader), rows(32), **shared, **ONE_UPDATE_AN_EPOCH)
+    ours, _ = HFTrainer()((begun, reader), rows(32), **shared, **ONE_UPDATE_AN_EPOCH)
+    assert near(ours, theirs)
 
 
 def test_a_teacher_reads_each_text_once_with_its_own_tokenizer(
@@ -566,6 +630,9 @@ def test_a_pair_is_one_string_with_its_texts_in_order() -> None:
     data = [{"a": "one", "b": "two", "label": 0}]
     assert columns.read(data, columns.Columns.of(("a", "b", "label"))).texts == ["one\x1ftwo"]
     assert columns.read(data, columns.Columns.of(("a", None, "label"))).texts == ["one"]
+    of_pairs = [{"a": "one", "b": "two", "label": label} for label in (0, 1)]
+    found = trainer._labels(of_pairs, None, columns.Columns.of(("a", "b", "label")), has_teacher=False)
+    assert found.task.is_pair
 
 
 def test_a_given_model_must_have_as_many_outputs_as_the_data_asks_for(base: Path) -> None:
@@ -618,6 +685,14 @@ def test_the_learning_rate_falls_as_that_of_transformers(given: dict[str, Any], 
         assert training._rate(done, 40, schedule) == pytest.approx(theirs.get_last_lr()[0] + ahead)
         optimizer.step()
         theirs.step()
+
+
+def test_arithmetic_and_the_fall_of_the_rate_are_chosen_by_transformers_names() -> None:
+    chosen = arguments.read({"bf16": True, "lr_scheduler_type": "cosine", "no_cuda": True})
+    assert (chosen.precision, chosen.decay, chosen.use_cpu) == ("bfloat16", "cosine", True)
+    plain = arguments.read({"bf16": False, "fp16": False, "output_dir": ""})
+    assert (plain.precision, plain.decay, plain.output_dir) == ("float32", "linear", None)
+    assert arguments.read({"fp16": True}).precision == "fastest"
 
 
 def test_a_models_own_head_and_names_are_kept(base: Path, taught: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -142,8 +142,12 @@ class Labels:
     splits: tuple[Split, ...]
 
 
-def understand(*rows: Rows) -> Labels:
+def understand(*rows: Rows, is_pair: bool = False) -> Labels:
     """What the labels of the first row set ask for, and the labels of all under that task.
+
+    Args:
+        rows: the training rows first.
+        is_pair: whether the texts are pairs.
 
     Raises:
         DataError: labels that are no numbers, do not fit together, or say nothing.
@@ -155,7 +159,7 @@ def understand(*rows: Rows) -> Labels:
     else:
         labels, task = _answers(values, kind)
     splits = (Split(one.texts, found) for one, found in zip(rows, labels, strict=True))
-    return Labels(task, tuple(splits))
+    return Labels(replace(task, is_pair=is_pair), tuple(splits))
 
 
 def _kind(labels: Sequence[Any]) -> TaskKind:

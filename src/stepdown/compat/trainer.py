@@ -170,8 +170,7 @@ class Training:
         split = split.take(np.flatnonzero(split.labels >= 0))
         model = self.given.text_model
         said = logits(model, model.encode(split.texts), precision=self.precision)
-        chosen = evaluate.thresholds(task, said, split.labels)
-        measured = evaluate.measure(task, evaluate.Said(said, chosen), split.labels)
+        measured = evaluate.measure(task, evaluate.Said(said), split.labels)
         found: dict[str, Any] = {name: round(metric.value, 4) for name, metric in measured.items()}
         if metrics is not None:
             from transformers import EvalPrediction
@@ -260,7 +259,7 @@ def _labels(train_data: Any, validation: Any, names: Columns, *, has_teacher: bo
     rows = [columns.read(train_data, names)]
     if validation is not None and not (hasattr(validation, "__len__") and len(validation) == 0):
         rows.append(columns.read(validation, names))
-    labels = columns.understand(*rows)
+    labels = columns.understand(*rows, is_pair=names.text2 is not None)
     unknown = int((labels.splits[0].labels < 0).sum())
     if unknown and not has_teacher:
         raise DataError(
