@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from stepdown import assets, store
-from stepdown.assets import archives, builtin, hub, index, settings
+from stepdown.assets import archives, builtin, index, repositories, settings
 from stepdown.errors import CheckError, DataError, HubError, ModelError, StoreError
 
 pytest.importorskip("unearth", reason="needs the extra train")
@@ -798,172 +798,13 @@ def test_is_hub_id(name: str, could_be: bool) -> None:
     assert assets.is_hub_id(name) is could_be
 
 
-# --- the hub: a server that speaks its protocol, and the real client in a process of its own
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def on_the_hub(
-    server: Server, files: dict[str, bytes], hub_id: str = "owner/toy", revision: str = "main"
-) -> None:
-    """Serve a model repository as the hub does."""
-    about = {"id": hub_id, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
-    listed = [
-        {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
-        for name, body in files.items()
-    ]
-    kind = {"Content-Type": "application/json"}
-    server.answers[f"/api/models/{hub_id}/revision/{revision}"] = (200, kind, json.dumps(about).encode())
-    server.answers[f"/api/models/{hub_id}/tree/{COMMIT}"] = (200, kind, json.dumps(listed).encode())
-    for name, body in files.items():
-        headers = {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": COMMIT}
-        server.answers[f"/{hub_id}/resolve/{COMMIT}/{name}"] = (200, headers, body)
-
-
-def model_in_a_process(name: str, home: Path, **environment: str) -> str:
-    """`assets.model(name)` in its own process, since the client reads its settings when it is imported."""
-    code = """
-import sys
-from stepdown import assets
-from stepdown.errors import StepdownError
-try:
-    print(assets.model(sys.argv[1], revision=sys.argv[2] or None))
-except StepdownError as error:
-    print(type(error).__name__, error)
-import huggingface_hub.constants
-assert huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY
-"""
-    name, _, revision = name.partition("@")
-    done = subprocess.run(
-        [sys.executable, "-c", code, name, revision],
-        env={**os.environ, "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-FILES = {
-    "config.json": b"{}",
-    "vocab.txt": b"a\nb\n",
-    "model.safetensors": b"weights",
-    "pytorch_model.bin": b"the same weights",
-    "modeling_toy.py": b"raise SystemExit",
-    "onnx/model.onnx": b"the same weights again",
-}
-
-
-def test_a_hub_model_is_fetched_without_its_code_and_kept(server: Server, tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    on_the_hub(server, FILES)
-    folder = Path(model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url, HF_TOKEN="hf_mine"))
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "vocab.txt"]
-    assert {headers.get("authorization") for headers in server.headers} == {"Bearer hf_mine"}
-    requests = len(server.requests)
-    assert (
-        Path(model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url, HF_HUB_OFFLINE="1")) == folder
-    )
-    assert len(server.requests) == requests, "offline means offline"
-    server.close()
-    assert Path(model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url)) == folder
-
-
-def test_a_hub_model_without_safetensors_comes_as_it_is(server: Server, tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    on_the_hub(server, {name: body for name, body in FILES.items() if name != "model.safetensors"})
-    folder = Path(model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url))
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "pytorch_model.bin", "vocab.txt"]
-    assert (
-        Path(model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url, HF_HUB_OFFLINE="1")) == folder
-    )
-
-
-@pytest.mark.parametrize("missing", ["config.json", "weights"])
-def test_a_hub_repository_that_is_no_model(server: Server, tmp_path: Path, missing: str) -> None:
-    pytest.importorskip("huggingface_hub")
-    wanted = ("config.json",) if missing == "config.json" else ("model.safetensors", "pytorch_model.bin")
-    on_the_hub(server, {name: body for name, body in FILES.items() if name not in wanted})
-    said = model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url)
-    assert said.startswith("ModelError owner/toy has no")
-    assert missing in said
-
-
-def test_a_hub_cache_that_other_tools_filled_serves_offline(tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    repository = tmp_path / "hub" / "models--owner--toy"
-    snapshot = repository / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(COMMIT)
-    for name in ("config.json", "model.safetensors"):
-        (snapshot / name).write_bytes(FILES[name])
-    assert model_in_a_process("owner/toy", tmp_path, HF_HUB_OFFLINE="1") == str(snapshot)
-    said = model_in_a_process("owner/other", tmp_path, HF_HUB_OFFLINE="1")
-    assert said.startswith("HubError owner/other is not a folder here, not in the hub's cache")
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "says"),
-    [
-        (
-            404,
-            "RepoNotFound",
-            "ModelError owner/toy is neither a folder here nor a model on the Hugging Face hub",
-        ),
-        (
-            401,
-            "RepoNotFound",
-            "ModelError owner/toy is neither a folder here nor a model on the Hugging Face hub",
-        ),
-        (403, "GatedRepo", "HubError owner/toy is gated: accept its terms"),
-        (404, "RevisionNotFound", "ModelError owner/toy has no revision 'v9' on the hub"),
-        (403, "", "HubError the hub refused access to owner/toy (403)"),
-        (
-            500,
-            "",
-            "HubError owner/toy is not a folder here, not in the hub's cache, and could not be fetched",
-        ),
-    ],
-)
-def test_what_the_hub_says_is_told_in_one_line(
-    server: Server, tmp_path: Path, status: int, code: str, says: str
-) -> None:
-    pytest.importorskip("huggingface_hub")
-    headers = {"X-Error-Code": code} if code else {}
-    for revision in ("main", "v9"):
-        server.answers[f"/api/models/owner/toy/revision/{revision}"] = (status, headers, b"")
-    name = "owner/toy@v9" if code == "RevisionNotFound" else "owner/toy"
-    said = model_in_a_process(name, tmp_path, HF_ENDPOINT=server.url)
-    assert said.startswith(says)
-    assert "\n" not in said
-
-
-def test_a_hub_that_cannot_be_reached_is_told_in_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    said = model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=f"http://127.0.0.1:{closed_port()}")
-    assert said.startswith(
-        "HubError owner/toy is not a folder here, not in the hub's cache, and could not be fetched"
-    )
-    assert "HF_ENDPOINT" in said
-    assert "\n" not in said
-
-
-def test_a_download_from_the_hub_that_fails_half_way_can_be_taken_up(server: Server, tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    on_the_hub(server, FILES)
-    server.answers[f"/owner/toy/resolve/{COMMIT}/model.safetensors"] = (403, {}, b"")
-    said = model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url)
-    assert said.startswith("HubError the hub refused access to owner/toy (403)")
-    on_the_hub(server, FILES)
-    assert Path(model_in_a_process("owner/toy", tmp_path, HF_ENDPOINT=server.url)).is_dir()
+# --- the hub, of which the rest is in test_hub.py
 
 
 def test_telemetry_is_off_even_if_the_client_was_imported_before() -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     constants.HF_HUB_DISABLE_TELEMETRY = False
-    hub._client()
+    repositories.client()
     assert constants.HF_HUB_DISABLE_TELEMETRY is True
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
 

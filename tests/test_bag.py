@@ -31,7 +31,7 @@ def student(classes: int = 2, budget: int = 20_000, pairs: int = 50_000) -> Text
     return model
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.integers(5_000, 5_000_000),
     st.integers(50, 60_000),
@@ -160,7 +160,7 @@ def test_it_learns_from_words(tmp_path: Path) -> None:
     assert (logits(model, model.encode(texts)).argmax(1) == labels).mean() > 0.9
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(50, 8_000), st.integers(5_000, 400_000), st.integers(2, 150))
 def test_every_entry_of_a_sized_bag_has_a_row(words: int, max_params: int, classes: int) -> None:
     counts = Counter({f"w{index:x}q": max(1, words // (index + 1)) for index in range(words)})

@@ -62,7 +62,7 @@ def test_the_names_of_labels_count_too(tmp_path: Path) -> None:
     assert max(kept, packed) <= 60_000
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(50_000, 2_000_000), st.integers(10, 4_000), st.integers(2, 150), st.sampled_from(KINDS))
 def test_a_bound_on_bytes_is_never_exceeded(
     max_bytes: int, size: int, classes: int, kind: tuple[str, str]

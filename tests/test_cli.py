@@ -65,6 +65,8 @@ def test_check_tells_data_teacher_and_plan(toy_recipe: Callable[..., Path], tmp_
     assert "will be fine-tuned first" in told.stdout
     assert "Transfer set: 479 texts" in told.stdout
     assert "Tokens of 479 train texts as it reads them: 9 in the median" in told.stdout
+    lacks = "toy-teacher lacks 2 weights, which start at random: classifier.bias, classifier.weight"
+    assert told.stdout.count(lacks) == 1, "a line for each model, however many cells start from it"
     assert "rung2-one-hop-seed0" in told.stdout
     assert "Rung 2 (bidirectional GRU, 93 words): of at most 15,000 parameters, " in told.stdout
     assert "the vocabulary holds 100.0% of the running words of the train texts whole." in told.stdout

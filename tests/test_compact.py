@@ -33,7 +33,7 @@ def student(classes: int = 2, budget: int = 20_000, core: Core = "gru") -> TextM
     return TextModel(CompactNetwork(shape), words, names, 32, "compact", shape.describe())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.integers(5_000, 5_000_000),
     st.integers(50, 60_000),
@@ -49,7 +49,7 @@ def test_a_budget_is_never_exceeded_and_well_used(budget: int, words: int, class
     assert [columns for _, columns in shape.tiers] == sorted({c for _, c in shape.tiers}, reverse=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(5_000, 500_000), st.integers(2, 150), cores)
 def test_the_count_of_the_shape_is_the_count_of_the_network(budget: int, classes: int, core: Core) -> None:
     shape = shape_for(budget, 5_000, classes, core)
@@ -158,7 +158,7 @@ def test_words_are_ranked_by_both_shares_and_spelling_breaks_ties() -> None:
     assert vocabulary.rank(task, transfer) == ["both", "transfer", "task", "a", "b"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(50, 8_000), st.integers(8_000, 400_000), st.integers(2, 5), cores)
 def test_every_entry_of_a_sized_student_has_a_row(
     words: int, max_params: int, classes: int, core: Core

@@ -369,6 +369,52 @@ def test_weights_move_as_those_of_transformers_trainer(still: Path, tmp_path: Pa
     assert near(ours, theirs)
 
 
+def test_pairs_are_learnt_and_answered_as_transformers_reads_them(still: Path, tmp_path: Path) -> None:
+    """Token types included, which tell the two texts apart."""
+    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+
+    data = [
+        {"a": one["text"], "b": other["text"], "label": other["label"]}
+        for one, other in zip(rows(32), rows(32, seed=1), strict=True)
+    ]
+    torch.manual_seed(0)
+    theirs, tokenizer = parts(still)
+    theirs.save_pretrained(tmp_path / "begun")
+    told = {"use_cpu": True, "report_to": "none", "save_strategy": "no", "disable_tqdm": True}
+    Trainer(
+        theirs,
+        TrainingArguments(str(tmp_path / "theirs"), **ONE_UPDATE_AN_EPOCH, **told),
+        train_dataset=[{**tokenizer(row["a"], row["b"]), "labels": row["label"]} for row in data],
+        data_collator=DataCollatorWithPadding(tokenizer),
+    ).train()
+    begun = AutoModelForSequenceClassification.from_pretrained(tmp_path / "begun")
+    hftrainer, ours = HFTrainer(), tmp_path / "ours"
+    model = hftrainer(
+        (begun, tokenizer),
+        data,
+        columns=("a", "b", "label"),
+        output_dir=ours,
+        **ONE_UPDATE_AN_EPOCH,
+        **told,
+    )
+    assert near(model[0], theirs)
+    asked = [{"text": row["a"], "text_pair": row["b"]} for row in data]
+    answers = pipeline("text-classification", model=model[0], tokenizer=tokenizer, device="cpu")(
+        asked, top_k=None
+    )
+    expected = [[(int(one["label"][-1]), one["score"]) for one in answer] for answer in answers]
+    for given in (model, ours):
+        labels = Labels(given, dynamic=False)
+        assert all(same(*pair) for pair in zip(labels(asked), expected, strict=True))
+        assert same(labels([(data[0]["a"], data[0]["b"])])[0], expected[0])
+    # A model that nobody called one of pairs, as those of the hub are, reads them when it is asked about one.
+    del model[0].config.is_pair
+    assert same(Labels(model, dynamic=False)(asked[0]), expected[0])
+    with pytest.warns(UserWarning, match="hardly knows"):  # after four updates
+        taught = hftrainer(still, data, columns=("a", "b", "label"), teacher=model, max_steps=1, **told)
+    assert taught[0].config.is_pair
+
+
 def test_weights_move_as_those_of_txtais_distillation(still: Path, taught: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries that are no business of ours
@@ -588,6 +634,23 @@ def test_labels_refuses_what_it_does_not_do(taught: Path) -> None:
         Labels(taught, dynamic=False)(["good", 3])
 
 
+def test_students_of_our_own_answer_and_teach_too(base: Path, tmp_path: Path) -> None:
+    from stepdown.students import building, compact, saved
+    from stepdown.tokens.words import Words
+
+    words = Words(("bad", "good", "word1"))
+    student = building.untaught(words, compact.shape_for(3_000, 5, 2), ["LABEL_0", "LABEL_1"], 16)
+    (tmp_path / "student").mkdir()
+    saved.save(student, tmp_path / "student")
+    labels = Labels(tmp_path / "student", dynamic=False)
+    scores = F.softmax(torch.from_numpy(logits(student, student.encode(["good word1"]))), -1)[0]
+    assert sorted(score for _, score in labels("good word1")) == pytest.approx(sorted(scores.tolist()))
+    with pytest.raises(ModelError, match="reads single texts"):
+        labels([("good", "bad")])
+    with pytest.warns(UserWarning, match="hardly knows"):
+        HFTrainer()(base, rows(40), teacher=tmp_path / "student", max_steps=1, disable_tqdm=True)
+
+
 DATA: dict[str, tuple[Any, str]] = {
     "splits": ({"train": rows(4)}, "take one of them, such as data\\['train'\\]"),
     "no rows": ([], "there are no rows"),
@@ -596,6 +659,7 @@ DATA: dict[str, tuple[Any, str]] = {
     "no text": ([{"text": None, "label": 1}], "row 0 of column text is None"),
     "labels by name": ([{"text": "good", "label": "yes"}], "stepdown.distill takes labels by name"),
     "no label at all": ([{"text": "good", "label": None}], "no row has a label"),
+    "unlabelled texts alone": ([{"text": "good", "label": -1}], "no training text has a label"),
     "one label": ([{"text": "good", "label": 0}] * 2, "all labels are 0"),
     "a gap": (
         [{"text": "good", "label": label} for label in (1, 2)],

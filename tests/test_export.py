@@ -152,8 +152,8 @@ def test_int8_that_changes_too_many_labels_is_refused_with_the_numbers(tmp_path:
 
 
 def answers(right: int, n: int) -> np.ndarray:
-    """Logits of two labels: label 1 for the first `right` texts, else label 0."""
-    return np.stack([np.zeros(n), np.where(np.arange(n) < right, 1.0, -1.0)], axis=1)
+    """Answers of two labels: label 1 for the first `right` texts, else label 0."""
+    return np.eye(2, dtype=np.float32)[(np.arange(n) < right).astype(int)]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,8 @@ def answers(right: int, n: int) -> np.ndarray:
 )
 def test_what_is_acceptable(n: int, labelled: int, before: int, after: int, acceptable: bool) -> None:
     labels = np.where(np.arange(n) < labelled, 1, -1)
-    found = loss(answers(before, n), answers(after, n), labels)
+    truth = CheckTexts([""] * n, labels).truth(2)
+    found = loss("single-label", answers(before, n), answers(after, n), truth)
     assert (found.texts, found.flips, found.labelled) == (n, abs(before - after), labelled)
     assert found.acceptable is acceptable
     assert ("accuracy on" in str(found)) is (labelled > 0)

@@ -1,5 +1,6 @@
 """Which texts are versions of each other."""
 
+import os
 import subprocess
 import sys
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepdown.data import groups
-from stepdown.data.groups import Index, components, normalise, overlap, words
+from stepdown.data import groups, hashing
+from stepdown.data.groups import Index, components, overlap
+from stepdown.data.hashing import normalise, words
 
 NINE = "one two three four five six seven eight nine"
 
@@ -65,7 +67,7 @@ def test_rules_of_overlap(one: str, other: str, expected: bool) -> None:
     assert overlap([other], [one]).tolist() == [expected]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(texts_of_few_words, texts_of_few_words)
 def test_overlap_is_what_the_rules_say(texts: list[str], against: list[str]) -> None:
     # With at most 20 texts in all, nothing is boilerplate.
@@ -77,7 +79,7 @@ def test_overlap_is_what_the_rules_say(texts: list[str], against: list[str]) -> 
     assert overlap(texts, against).tolist() == expected
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(texts_of_few_words)
 def test_groups_are_the_closure_of_links(texts: list[str]) -> None:
     found = components(words(texts))
@@ -91,7 +93,7 @@ def test_groups_are_the_closure_of_links(texts: list[str]) -> None:
     assert (same == (expected[:, None] == expected[None, :])).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(texts_of_few_words, st.randoms(use_true_random=False))
 def test_groups_do_not_depend_on_the_order_of_rows(texts: list[str], draw: object) -> None:
     order = list(range(len(texts)))
@@ -100,12 +102,12 @@ def test_groups_do_not_depend_on_the_order_of_rows(texts: list[str], draw: objec
     assert ((one[order][:, None] == one[order][None, :]) == (other[:, None] == other[None, :])).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(texts_of_few_words)
 def test_a_small_block_or_part_changes_nothing(texts: list[str]) -> None:
     whole, keys = components(words(texts)), words(texts).whole
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(groups, "_BLOCK", 5)
+        patch.setattr(hashing, "_BLOCK", 5)
         patch.setattr(groups, "_PART", 3)
         assert (components(words(texts)) == whole).all()
         assert (words(texts).whole == keys).all()
@@ -115,7 +117,7 @@ def test_words_taken_and_joined_are_the_words_of_those_texts() -> None:
     texts = ["a b c", "d", "e f"]
     taken = words(texts).take(np.array([2, 0]))
     assert (taken.whole == words(["e f", "a b c"]).whole).all()
-    joined = groups.join([words(texts[:1]), words(texts[1:])])
+    joined = hashing.join([words(texts[:1]), words(texts[1:])])
     assert (joined.hashes == words(texts).hashes).all()
     assert joined.offsets.tolist() == [0, 3, 4, 6]
 
@@ -141,10 +143,13 @@ def test_boilerplate_is_told_from_the_corpus_too() -> None:
 
 
 def test_hashes_are_the_same_in_every_process() -> None:
-    code = "from stepdown.data.groups import words; print(words(['one two three']).whole[0])"
+    code = "from stepdown.data.hashing import words; print(words(['one two three']).whole[0])"
     said = {
         subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }

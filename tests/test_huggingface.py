@@ -1,17 +1,20 @@
 """Models from folders in Hugging Face's layout: as they should be, and as users have them."""
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel, AutoTokenizer
 
 from stepdown.errors import ModelError
 from stepdown.students import bert_hash, huggingface, saved
 from stepdown.students.model import logits
 from tests.conftest import make_bert_hash, make_teacher
+from tests.hub_content import pretrained
 
 
 @pytest.fixture
@@ -51,13 +54,57 @@ def test_a_folder_that_is_no_model_is_told_in_a_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_weights_as_pickles_are_read_as_plain_tensors_or_not_at_all(encoder: Path) -> None:
-    import pickle
+class Alarm:
+    """A pickle of this leaves a file behind when it is read as pickles are."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("form", ["plain", "zip", "old"])
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(
+    encoder: Path, tmp_path: Path, form: str
+) -> None:
     (encoder / "model.safetensors").unlink()
-    (encoder / "pytorch_model.bin").write_bytes(pickle.dumps({"x": json.JSONDecoder}))
-    with pytest.raises(ModelError):
+    weights = {"bert.embeddings.word_embeddings.weight": Alarm(tmp_path / "was-run")}
+    if form == "plain":
+        (encoder / "pytorch_model.bin").write_bytes(pickle.dumps(weights))
+    else:
+        torch.save(weights, encoder / "pytorch_model.bin", _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(ModelError, match="holds more than tensors") as caught:
         huggingface.load(encoder, max_length=32)
+    assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value), "no advice to read it all the same"
+    assert not (tmp_path / "was-run").exists()
+    pickle.loads(pickle.dumps(weights))
+    assert (tmp_path / "was-run").exists(), "the alarm works"
+
+
+@pytest.mark.parametrize("old_names", [False, True])
+def test_a_pretraining_checkpoint_is_read_and_told_of_in_two_lines(tmp_path: Path, old_names: bool) -> None:
+    """Google's small BERTs hold a pretraining head, and TensorFlow's names of layer normalisation some of the time."""
+    folder = tmp_path / "google"
+    folder.mkdir()
+    files = pretrained(2, 32, old_names=old_names)
+    for name, body in files.items():
+        (folder / name).write_bytes(body)
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    found = huggingface.load(folder, ["negative", "positive"], max_length=32)
+    held, lacked = found.notes
+    assert held.startswith(
+        "google holds 9 weights that a classifier has no place for, left out: cls.predictions.bias, "
+    )
+    assert lacked == "google lacks 2 weights, which start at random: classifier.bias, classifier.weight"
+    state = found.model.network.classifier.state_dict()
+    for key, value in weights.items():
+        ours = key.replace("gamma", "weight").replace("beta", "bias")
+        assert key.startswith("cls.") or "position_ids" in key or torch.equal(state[ours], value), key
+    cls, good, sep = found.model.encode(["GOOD"]).ids.tolist()
+    assert (cls, sep) == (2, 3), "a bare vocabulary is a tokenizer"
+    assert good == 5, "in small letters"
 
 
 def test_a_tokenizer_that_is_larger_than_the_embeddings_is_refused(encoder: Path) -> None:
@@ -122,6 +169,18 @@ def test_a_published_bert_hash_is_read_without_running_its_code(tmp_path: Path, 
     texts = ["good word1", "a dull one"]
     said = logits(found.model, found.model.encode(texts))
     assert np.abs(logits(again, again.encode(texts)) - said).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["projections", "proj.0"])
+def test_transformers_own_auto_classes_read_a_published_bert_hash(tmp_path: Path, name: str) -> None:
+    folder, weights = make_bert_hash(tmp_path / "femto", name)
+    encoder = AutoModel.from_pretrained(folder, trust_remote_code=True)
+    assert type(encoder) is bert_hash.BertHashModel
+    state = encoder.state_dict()
+    for key, value in weights.items():
+        assert torch.equal(state[key.replace(f".{name}.", ".projections.")], value), key
+    (folder / "tokenizer_config.json").unlink()
+    assert AutoTokenizer.from_pretrained(folder)("good")["input_ids"] == [2, 5, 3]
 
 
 def test_a_damaged_compact_model_is_told(tmp_path: Path) -> None:

@@ -30,9 +30,12 @@ ROOMS = [
     "runtime",
     "ladder",
     "propose",
+    "examples",
     "export",
     "report",
+    "serve",
     "packing",
+    "pretraining",
     "runs",
     "api",
     "compat",
@@ -62,13 +65,26 @@ def test_a_room_imports_only_from_rooms_before_it(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import stepdown; stepdown.Classifier", "import stepdown.cli.predict", "import stepdown.cli"],
+    [
+        "import stepdown; stepdown.Classifier",
+        "import stepdown.cli.predict",
+        "import stepdown.cli.serve",
+        "import stepdown.cli",
+    ],
 )
 def test_what_runs_a_bundle_imports_nothing_heavy(statement: str) -> None:
     heavy = ["torch", "transformers", "pydantic", "scipy", "pyarrow", "datasets", "rich", "filelock"]
+    heavy += ["fastapi", "uvicorn", "prometheus_client"]
     code = f"{statement}\nimport sys\nprint([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_what_serves_a_bundle_imports_nothing_that_trains() -> None:
+    pytest.importorskip("fastapi", reason="needs the extra serve")
+    code = "import sys, stepdown.serve.server\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False False"
 
 
 def test_the_public_names_are_there() -> None:

@@ -21,8 +21,10 @@ from click.testing import CliRunner
 from stepdown.cli.predict import predict
 from stepdown.errors import DataError, InputError
 from stepdown.runtime import Classifier, bundle
+from stepdown.runtime.columns import Wanted
 from stepdown.runtime.predict import Counts, Work, answers, run
-from stepdown.runtime.rows import BadRow, from_file, from_stream
+from stepdown.runtime.rows import BadRow, from_stream
+from stepdown.runtime.tables import from_file
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_every_line_has_its_answer_also_the_empty_one(path: Path) -> None:
     [
         (["x", "--input", "f.csv"], "Give one of them"),
         (["x", "--column", "text"], "Name the file with --input"),
-        (["--input", "f.csv", "--column", "a", "--column", "b"], "single-label classification of one text"),
+        (["--input", "f.csv", "--column", "a", "--column", "b"], "the model reads single texts, not pairs"),
         (["--input", "f.csv"], "no file f.csv"),
         (["--input", "f.docx"], "ends in none of .csv, .tsv, .jsonl"),
     ],
@@ -264,7 +266,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "in.parquet").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r'pip install "stepdown\[parquet\]"'):
-        from_file(tmp_path / "in.parquet", None)
+        from_file(tmp_path / "in.parquet", Wanted())
 
 
 # --- streams ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdown import recipe
+from stepdown import data, recipe
 from stepdown.errors import DataError
 from stepdown.propose import fitting_seeds, propose
 
@@ -57,6 +57,62 @@ def test_what_a_user_should_know_is_noted(tmp_path: Path) -> None:
 def test_columns_can_be_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", header="label,odd")
     assert propose(str(path), text=["label"], label=["odd"]).data["label"] == "odd"
+
+
+def table(path: Path, header: str, rows: list[str]) -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def numbered(row: str, count: int = 100) -> list[str]:
+    return [row.format(at=at, half=at % 2, third=at % 3 // 2, tenth=at / 10) for at in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "keys", "task", "note"),
+    [
+        (
+            "premise,hypothesis,label",
+            numbered("a first text {at},another one {at},{half}"),
+            {"text": ["premise", "hypothesis"], "label": "label"},
+            "single-label, 2 labels, of pairs of texts",
+            "Labels: '0', '1'",
+        ),
+        (
+            "text,score",
+            numbered("some text {at},{tenth}"),
+            {"text": ["text"], "label": "score", "task": "regression"},
+            "regression",
+            "Numbers to be predicted: 0 to 9.9, 4.95 in the mean.",
+        ),
+        (
+            "text,rude,loud,late",
+            numbered("some text {at},{half},{third},{half}"),
+            {"text": ["text"], "label": ["rude", "loud", "late"]},
+            "multi-label, 3 labels",
+            "none applies to",
+        ),
+        (
+            "text,tags",
+            [f"some text {at},{['a;b', 'b', 'c;a', 'a', 'c'][at % 5]}" for at in range(100)],
+            {"text": ["text"], "label": "tags", "label_separator": ";"},
+            "multi-label, 3 labels",
+            "Cells hold several labels, parted by ';'.",
+        ),
+    ],
+)
+def test_every_kind_of_task_makes_a_recipe_that_loads_its_data(
+    header: str, rows: list[str], keys: dict[str, object], task: str, note: str, tmp_path: Path
+) -> None:
+    path = table(tmp_path / "a.csv", header, rows)
+    found = propose(str(path), tmp_path)
+    assert found.data == {"source": "a.csv"} | keys
+    assert found.task == task
+    assert any(note in one for one in found.notes)
+    written = recipe.template(**found.arguments())
+    loaded = data.load(recipe.parse(tomllib.loads(written), base=tmp_path).data, 0)
+    assert loaded.task.kind == task.split(",")[0]
+    assert loaded.task.label_names == found.label_names
 
 
 @pytest.mark.parametrize(

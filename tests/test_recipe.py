@@ -341,16 +341,87 @@ def test_a_rung_that_overrides_weights_can_learn_from_the_labels_alone() -> None
     assert recipe.resolved_rung(0).hard_weight == 1
 
 
+PAIR = {"text": ["a", "b"]}
+REGRESSION = {"task": "regression"}
+
+
 @pytest.mark.parametrize(
     ("tables", "expected"),
     [
-        ({"data": {"text": ["a", "b"]}}, "data.text: two columns make a pair of texts; this version"),
-        ({"data": {"text": ["a", "b", "c"]}}, 'data.text: found ["a", "b", "c"]; expected the one column'),
-        ({"data": {"label": ["a", "b"]}}, "data.label: several columns make several labels a text; this"),
-        ({"data": {"label_separator": ";"}}, "data.label_separator: it makes several labels of one cell;"),
-        ({"data": {"task": "multi-label"}}, 'data.task: found "multi-label"; this version does single-label'),
-        ({"data": {"task": "regresion"}}, 'data.task: found "regresion"; this version does single-label'),
-        ({"transfer": {"text": ["a", "b"]}}, "transfer.text: several columns make a pair of texts; this"),
+        ({"data": {"text": ["a", "b", "c"]}}, 'data.text: found ["a", "b", "c"]; expected one column, or two'),
+        ({"data": {"text": ["a", "a"]}}, 'data.text: found "a" 2 times; expected it once'),
+        ({"data": {"label": ["a", "b", "a"]}}, 'data.label: found "a" 2 times; expected it once'),
+        (
+            {"data": {"label": ["a", "b"], "label_separator": ";"}},
+            'data.label_separator: found ";" beside several label columns',
+        ),
+        (
+            {"data": {"label": ["a", "b"], "task": "single-label"}},
+            'data.task: found "single-label", but several label columns make the task multi-label',
+        ),
+        (
+            {"data": {"label_separator": ";", **REGRESSION}},
+            'data.task: found "regression", but label_separator makes the task multi-label',
+        ),
+        ({"data": {"task": "regresion"}}, 'data.task: found "regresion"; expected "single-label", "multi-label"'),
+        (
+            {"data": {"label_names": ["a", "b"], **REGRESSION}},
+            'data.label_names: found ["a", "b"], but numbers to be predicted have no names',
+        ),
+        (
+            {"data": REGRESSION, "distill": {"class_weights": True}},
+            "distill.class_weights: found true, but regression has no classes",
+        ),
+        ({"data": REGRESSION, "distill": {"loss": "kl"}}, 'distill.loss: found "kl", which compares probabilities'),
+        (
+            {"data": REGRESSION, "rungs": [{"model": "user/a", "loss": "kl"}]},
+            'rungs.0.loss: found "kl", which compares probabilities',
+        ),
+        (
+            {"data": PAIR, "transfer": {"split_sentences": True}},
+            "transfer.split_sentences: found true, but sentences of one text of a pair",
+        ),
+        ({"data": PAIR, "transfer": {"views": 2}}, "transfer.views: found 2, but views are made of single texts"),
+        ({"data": PAIR, "transfer": {"text": "a"}}, 'transfer.text: found "a"; expected two columns, as data.text'),
+        (
+            {"data": {"text": "a"}, "transfer": {"text": ["a", "b"]}},
+            'transfer.text: found ["a", "b"]; expected one column, as data.text has',
+        ),
+    ],
+)  # fmt: skip
+def test_keys_that_another_kind_of_task_has_are_refused(tables: dict[str, Any], expected: str) -> None:
+    [fault] = faults_of(small(**tables))
+    assert fault.startswith(expected)
+
+
+def test_keys_of_every_kind_of_task_are_accepted() -> None:
+    for tables in (
+        {
+            "data": {**PAIR, **REGRESSION},
+            "transfer": {"text": ["c", "d"], "split_sentences": False, "views": 0},
+        },
+        {"data": {"label": ["a", "b"], "task": "multi-label", "label_names": ["x", "y"]}},
+        {"data": {"label_separator": ";", "task": "multi-label"}, "distill": {"class_weights": True}},
+        {"data": REGRESSION, "distill": {"loss": "mse"}},
+    ):
+        parse(small(**tables))
+
+
+def test_a_resolved_regression_is_a_recipe_too() -> None:
+    recipe = parse(small(data=REGRESSION, rungs=[{"model": "user/a"}]))
+    assert recipe.resolved_rung(0).loss == "mse"
+    assert parse(tomllib.loads(dump(recipe.resolved()))).rungs[0].loss == "mse"
+
+
+def test_the_template_of_pairs_shows_pairs_of_unlabelled_texts_too() -> None:
+    text = template("x", {"source": "a.csv", "text": ["one", "two"], "label": ["a", "b"]})
+    assert re.search(r'^# text = \["one", "two"\]', text, flags=re.M)
+    assert parse(tomllib.loads(text)).data.label == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
         ({"teacher": {"model": ["user/a", "labels:p"]}}, "teacher.model: ready soft labels (labels:…) are not"),
         ({"teacher": {"model": "labels:p"}}, "teacher.model: ready soft labels (labels:…) are not read by"),
     ],
@@ -985,18 +1056,15 @@ def test_the_template_explains_every_key_that_works() -> None:
         for key, says in re.findall(r"^(?:# )?(\w+) = .*?(?: # (.+))?$", body, flags=re.M)
         if says or key == "arms"  # the arms are explained in the lines above them
     }
-    left_out = {("data", "label_separator")}
     inherited = {("rungs", key) for key in TABLES["distill"].model_fields}
-    assert explained == set(every_key) - left_out - inherited
+    assert explained == set(every_key) - inherited
 
 
 def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     text = template("x", {"source": "a.csv", "text": "t", "label": "l"})
-    examples = (
-        "train|validation|test|task|label_names|label_map|loss|unlabeled|text|max_texts|max_rows|max_bytes"
-    )
+    examples = "train|validation|test|task|label_names|label_separator|label_map|loss|unlabeled|text|max_texts|max_rows"
     # These go by the data or the model.
-    examples += "|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
+    examples += "|max_bytes|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False, "views": 0}
@@ -1047,7 +1115,8 @@ def test_a_run_name_is_made_of_any_text(text: str, expected: str) -> None:
 
 
 def test_settings_that_go_by_the_data_stay_within_bounds() -> None:
-    assert [loss_for(classes) for classes in (2, 3, 77)] == ["mse", "kl", "kl"]
+    assert [loss_for("single-label", classes) for classes in (2, 3, 77)] == ["mse", "kl", "kl"]
+    assert (loss_for("multi-label", 2), loss_for("regression", 1)) == ("kl", "mse")
     assert [batch_size_for(n) for n in (1, 1_000, 8_000, 100_000, 10_000_000)] == [16, 16, 125, 384, 384]
     assert [fine_tuning_epochs(n, 32) for n in (20, 2_000, 8_000, 15_000, 500_000)] == [12, 12, 5, 3, 3]
     assert [fine_tuning_rate(n) for n in (22_000_000, 110_000_000, 335_000_000)] == [1e-4, 5e-5, 2e-5]

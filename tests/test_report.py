@@ -580,6 +580,36 @@ def test_the_card_tells_of_the_very_model_in_the_bundle(run: dict[str, Any]) -> 
     assert "negative, positive" in text
 
 
+def test_the_card_of_another_cell_tells_of_that_cell(run: dict[str, Any]) -> None:
+    alike = [cell for cell in run["cells"] if cell["position"] == 3 and cell["arm"] == "direct"]
+    mean = np.mean([cell["metrics"]["accuracy"]["value"] for cell in alike])
+    best = max(cell["selection_metrics"]["accuracy"]["value"] for cell in alike)
+    for cell in alike:
+        text = report.card({**run, "summary": {**run["summary"], "bundle_cell": cell["id"]}})
+        own = cell["metrics"]["accuracy"]["value"]
+        assert f"Accuracy on 400 texts kept aside: {own * 100:.1f}%" in text
+        assert f"Mean over 3 seeds trained alike: {mean * 100:.1f}%." in text
+        chosen = cell["selection_metrics"]["accuracy"]["value"] == best
+        assert ("did best on the selection texts" in text) is chosen
+    assert len({cell["metrics"]["accuracy"]["value"] for cell in alike}) > 1
+
+
+@pytest.mark.parametrize(
+    ("task", "is_pair", "says"),
+    [
+        ("single-label", False, ("It answers with one of 2 labels", 'FOLDER "…"\n', '(["…"])')),
+        ("multi-label", True, ("with those of 2 labels that apply", 'FOLDER "…" "…"\n', '([("…", "…")])')),
+        ("regression", False, ("It answers with a number: negative, positive.", '(["…"])')),
+    ],
+)
+def test_the_card_says_how_to_ask(
+    run: dict[str, Any], task: Any, is_pair: bool, says: tuple[str, ...]
+) -> None:
+    text = report.card(run, report.Packed(10, task=task, is_pair=is_pair))
+    for said in says:
+        assert said in text
+
+
 def test_reports_need_no_torch() -> None:
     code = "import sys, stepdown.report; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -29,7 +29,7 @@ from test_tokens import HARD_TEXTS
 from stepdown.errors import BundleError, InputError, StoreError
 from stepdown.runtime import About, Classifier, LongTexts, bundle, graph
 from stepdown.runtime.about import decode, encode
-from stepdown.runtime.classifier import split
+from stepdown.runtime.network import split
 from stepdown.tokens import sentences as cutter
 from stepdown.tokens import words
 from stepdown.tokens.sentences import sentences
@@ -148,8 +148,12 @@ def test_order_and_batches_change_nothing(classifier: Classifier, monkeypatch: p
     np.testing.assert_allclose(classifier.logits([texts[i] for i in order]), whole[order], atol=1e-5)
     alone = np.concatenate([classifier.logits([text]) for text in texts])
     np.testing.assert_allclose(alone, whole, atol=1e-5)
-    for name, value in (("_IDS_PER_BATCH", 1), ("_WINDOW", 13), ("_IDS_FOR_THREADS", 0)):
-        monkeypatch.setattr(f"stepdown.runtime.classifier.{name}", value)
+    for name, value in (
+        ("network._IDS_PER_BATCH", 1),
+        ("classifier._WINDOW", 13),
+        ("network._IDS_FOR_THREADS", 0),
+    ):
+        monkeypatch.setattr(f"stepdown.runtime.{name}", value)
         np.testing.assert_allclose(classifier.logits(texts), whole, atol=1e-5)
 
 
@@ -334,7 +338,10 @@ def decoded(document: dict[str, object]) -> None:
         ({"format": "zip"}, "'format' is 'zip'"),
         ({"version": 2}, r"version 2 of the format.*pip install -U stepdown"),
         ({"version": True}, "version True"),
-        ({"task": {"kind": "regression", "label_names": ["a", "b"]}}, "the task is 'regression'"),
+        (
+            {"task": {"kind": "ranking", "label_names": ["a", "b"]}},
+            "'kind' is 'ranking'; expected one of single-l",
+        ),
         ({"task": {"kind": "single-label", "label_names": ["a", ""]}}, "label_names"),
         ({"task": []}, r"'task' is \[\]; expected an object"),
         ({"max_length": 10**12}, "'max_length' is 1000000000000; expected a whole number"),

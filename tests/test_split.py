@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from stepdown import data
 from stepdown.data import Split
 from stepdown.data import split as splitting
-from stepdown.data.groups import normalise, overlap
+from stepdown.data.groups import overlap
+from stepdown.data.hashing import normalise
+from stepdown.data.held_out import FEWEST_LONG
 from stepdown.data.split import Cut, cut
+from stepdown.data.strata import Strata
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec
 
@@ -28,9 +31,9 @@ def corpus(count: int, classes: int = 2, length: int = 9, seed: int = 0) -> Spli
 
 
 def made(train: Split, validation: Split | None = None, test: Split | None = None, **settings: Any) -> Cut:
-    return cut(
-        train, validation, test, **{"selection_fraction": 0.1, "report_fraction": 0.1, "seed": 0} | settings
-    )
+    strata = Strata.of_classes(int(train.labels.max()) + 1)
+    given = {"strata": strata, "selection_fraction": 0.1, "report_fraction": 0.1, "seed": 0}
+    return cut(train, validation, test, **given | settings)
 
 
 def counts(split: Split) -> list[int]:
@@ -118,7 +121,7 @@ def test_nothing_that_overlaps_a_cut_text_stays_in_train() -> None:
     assert plain.mean() > 0.9
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=9).map(" ".join),
@@ -165,7 +168,7 @@ def test_report_texts_much_longer_than_train_are_mirrored() -> None:
     found = made(both, test=corpus(100, length=18, seed=9), selection_fraction=0.2)
     lengths = [len(text.split()) for text in found.selection.split.texts]
     assert min(lengths) >= 18
-    assert len(lengths) >= splitting.FEWEST_LONG
+    assert len(lengths) >= FEWEST_LONG
     assert not overlap(found.train.split.texts, found.selection.split.texts).any()
     assert found.story.removed["with_groups"] > 0
     assert "long texts" in found.story.origins["selection"]
@@ -182,13 +185,13 @@ def test_of_nested_long_texts_the_outermost_is_selected() -> None:
     whole = " ".join(WORDS[:24])
     nested = [" ".join(WORDS[start:24]) for start in range(4)]
     from stepdown.data import draw
-    from stepdown.data.groups import words
+    from stepdown.data.hashing import words
 
     texts = [*nested, whole.upper(), *corpus(20).texts]
     labels = np.arange(len(texts)) % 2
     grouped = draw.Grouped(words(texts), np.r_[np.zeros(5, np.int64), np.arange(1, 21)], 0, "selection")
     rows, spent = draw.longest(
-        texts, words(texts), labels, grouped, least_words=18, most_rows=9, most_spent=9
+        texts, words(texts), labels, Strata.of_classes(2), grouped, least_words=18, most_rows=9, most_spent=9
     )
     assert rows.tolist() == [0]
     assert spent.tolist() == [0, 1, 2, 3, 4]
@@ -268,6 +271,8 @@ def test_facts_are_plain_and_readable(tmp_path: Path) -> None:
         "labels": {"no": 16, "yes": 15},
         "words": {"median": 9, "p95": 9, "longest": 9},
         "origin": "the test split that came with the data.",
+        "without": 0,
+        "values": None,
     }
     assert (facts["conflicts"]["texts"], facts["conflicts"]["rows"]) == (1, 2)
     said = found.facts.as_text()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from stepdown import tokens
 from stepdown.errors import BundleError, InputError, ModelError
+from stepdown.tasks import SEPARATOR, joined
 from stepdown.tokens import BertWordPiece, HuggingFaceTokenizer, Reading, Tokens, Words
 from stepdown.tokens.sentences import sentences
 
@@ -65,15 +66,20 @@ def vectors(name: str) -> list[Any]:
     return list(json.loads((VECTORS / name).read_text(encoding="utf-8")))
 
 
+def text_of(case: dict[str, Any]) -> str:
+    """The text of a case, or its pair as the one string that it is within the package."""
+    return joined(*case["pair"]) if "pair" in case else str(case["text"])
+
+
 # --- the shared vectors ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("group", vectors("words.json"))
 def test_words_gives_the_shared_vectors(group: dict[str, Any]) -> None:
-    tokenizer = Words(group["entries"], group["lowercase"])
+    tokenizer = Words(group["entries"], group["lowercase"], group.get("pairs", False))
     for case in group["cases"]:
-        found = tokenizer.encode([case["text"]], group["max_length"])
-        assert tokenizer.words(case["text"]) == case["words"], case
+        found = tokenizer.encode([text_of(case)], group["max_length"])
+        assert "pair" in case or tokenizer.words(case["text"]) == case["words"], case
         assert found.ids.tolist() == case["ids"], case
         assert found.truncated.tolist() == [case["truncated"]], case
 
@@ -83,7 +89,7 @@ def test_wordpiece_gives_the_shared_vectors(group: dict[str, Any]) -> None:
     reading = Reading(group["do_lower_case"], group["strip_accents"], group["tokenize_chinese_chars"])
     tokenizer = BertWordPiece(group["vocabulary"], reading)
     for case in group["cases"]:
-        found = tokenizer.encode([case["text"]], group["max_length"])
+        found = tokenizer.encode([text_of(case)], group["max_length"])
         assert found.ids.tolist() == case["ids"], case
         assert found.truncated.tolist() == [case["truncated"]], case
 
@@ -203,6 +209,7 @@ def test_no_room_for_a_text_is_refused(tokenizer: tokens.Tokenizer) -> None:
     "tokenizer",
     [
         Words(("ﬀ", "\n", "a\u2028", "😂"), lowercase=False),
+        Words(("good", "movie"), pairs=True),
         BertWordPiece(PIECES, Reading(False, True, False)),
     ],
     ids=lambda tokenizer: tokenizer.kind,
@@ -229,7 +236,9 @@ def test_a_saved_tokenizer_comes_back(tokenizer: tokens.Tokenizer, tmp_path: Pat
         b"[]",
         b"\xff",
         b'{"kind":"words"}',
+        b'{"kind":"words","version":3,"lowercase":true,"entries":[]}',
         b'{"kind":"words","version":2,"lowercase":true,"entries":[]}',
+        b'{"kind":"words","version":2,"lowercase":true,"pairs":1,"entries":[]}',
         b'{"kind":"words","version":1,"lowercase":1,"entries":[]}',
         b'{"kind":"words","version":1,"lowercase":true,"entries":["a",3]}',
         b'{"kind":"words","version":1,"lowercase":true,"entries":["a","a"]}',
@@ -289,7 +298,8 @@ def test_wordpiece_equals_the_library(lowercase: bool, strip_accents: bool | Non
     ours = BertWordPiece(vocabulary, Reading(lowercase, strip_accents, ideographs))
     # Blocks that Unicode has hardly touched since version 8, on whose tables the library stands.
     blocks = chain(range(0x600), range(0x1E00, 0x2E00), range(0x3000, 0x3100), range(0xFE00, 0xFFFE))
-    every = [f"a{chr(c)}b {chr(c)}{chr(c)}" for c in blocks]
+    # Texts that hold what stands between the two of a pair are pairs: see test_token_pairs.py.
+    every = [f"a{chr(c)}b {chr(c)}{chr(c)}" for c in blocks if chr(c) != SEPARATOR]
     texts = [*fuzz(3000), "[SE\x0bP]", "[SEP\x85]", "a" * 100, "a" * 101, "é" * 101, "x" * 5000]
     for max_length, some in ((512, texts), (8, texts), (64, every)):
         theirs.enable_truncation(max_length)

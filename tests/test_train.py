@@ -112,7 +112,7 @@ def test_training_leaves_the_callers_random_numbers_alone() -> None:
 
 def test_every_text_is_seen_once_an_epoch() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 1234)
-    batches = train._batches(lengths, 16, np.random.default_rng(1))
+    batches = train.batches(lengths, 16, np.random.default_rng(1))
     assert sorted(np.concatenate(batches).tolist()) == list(range(1234))
     waste = sum(len(b) * lengths[b].max() for b in batches) / lengths.sum()
     assert waste < 1.1  # nearly equal lengths: little padding

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from stepdown.runtime import About, Calibration, LongTexts, Source
+from stepdown.runtime import About, Bundle, Calibration, LongTexts, Source
+from stepdown.tasks import TaskKind
 from stepdown.tokens import Words
 
 WORDS = Words(("good", "bad", "movie", "the", "a", "not", "!", ".", "g", "o", "b", "d", "n't", "do"))
@@ -64,17 +65,23 @@ def about(
     max_length: int = 16,
     temperature: float = 2.0,
     long_texts: LongTexts | None = None,
+    task: TaskKind = "single-label",
+    is_pair: bool = False,
+    thresholds: tuple[float, ...] | None = None,
 ) -> About:
+    fitted = Calibration(temperature, "selection", 100, thresholds)
     return About(
         tuple(labels),
         max_length,
         WORDS.spec(),
-        calibration=Calibration(temperature, "selection", 100),
+        calibration=Calibration() if task == "regression" else fitted,
         parameters=76,
         versions={"stepdown": "0.1.0"},
         sources=(Source("some texts", "data", "CC0-1.0"),),
         created="2025-01-01T00:00:00Z",
         long_texts=long_texts,
+        task=task,
+        is_pair=is_pair,
     )
 
 
@@ -84,3 +91,8 @@ def contents(folder: Path, graph: onnx.ModelProto | None = None) -> dict[str, by
     made = graph or model(*weights())
     words = (folder / "words.json").read_bytes()
     return {"model.onnx": made.SerializeToString(), "words.json": words, "README.md": b"# Tiny\n"}
+
+
+def bundle_of(folder: Path, says: About) -> Bundle:
+    """A bundle that says this, with a network of as many outputs as it has names; `folder` is for scratch."""
+    return Bundle(says, contents(folder, model(*weights(labels=len(says.label_names)))))

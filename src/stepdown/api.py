@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepdown import examples, report, runs, store
 from stepdown import recipe as recipes
-from stepdown import report, runs, store
-from stepdown.errors import DataError
+from stepdown.examples import Label, Text
 from stepdown.recipe import Recipe
 from stepdown.runtime import Classifier
+from stepdown.tasks import TaskKind
 
 
 @dataclass(frozen=True)
@@ -58,24 +58,28 @@ def run(recipe: Recipe | Mapping[str, Any] | str | Path, out: str | Path | None 
 
 
 def distill(
-    texts: Sequence[str],
-    labels: Sequence[str | int | None],
+    texts: Sequence[Text],
+    labels: Sequence[Label],
     *,
     teacher: str | Path | Sequence[str | Path] = "demo:minilm-l6",
     student: int | str = 250_000,
-    unlabeled: Sequence[str] = (),
+    unlabeled: Sequence[Text] = (),
+    task: TaskKind | None = None,
     out: str | Path = "runs/distilled",
     seeds: int = 1,
 ) -> Run:
     """Distil a classifier from labelled texts, one hop from the teacher to the student.
 
     Args:
-        texts: n texts.
-        labels: n labels, as they are to be predicted; None for a text that has none.
+        texts: n texts, or n pairs of them as tuples.
+        labels: n labels, as they are to be predicted: a name or a number each; or a list of names each, empty where no
+            label applies (multi-label); None for a text that has none yet.
         teacher: hub id, folder or built-in; fine-tuned first when it has no head for the labels. A list of them makes
             their mean the teacher.
         student: most parameters of a compact student, or a hub id, a folder or `teacher:N`.
-        unlabeled: more texts of the same kind for the teacher to label.
+        unlabeled: more texts of the same kind, or pairs, for the teacher to label.
+        task: what the labels make of it, if None: lists are multi-label, many different fractional numbers are to be
+            predicted (regression), anything else is a class.
         out: the run's folder; the data is kept there too.
         seeds: students to train; the best on the selection split is packed.
 
@@ -83,25 +87,14 @@ def distill(
         InputError: texts and labels do not fit together, or a model cannot be used.
         WorkError: as in `run`.
     """
-    if isinstance(texts, str) or isinstance(unlabeled, str):
-        raise DataError("texts is one string; expected a list of them: [text]")
-    if len(texts) != len(labels):
-        raise DataError(
-            f"There are {len(texts):,} texts and {len(labels):,} labels; expected a label for each text"
-        )
-    rows: list[tuple[str, str | None]] = [
-        (text, None if label is None else str(label)) for text, label in zip(texts, labels, strict=True)
-    ]
-    rows += [(text, None) for text in unlabeled]
-    lines = [json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n" for text, label in rows]
-    content = "".join(lines)
+    content, columns = examples.written(texts, labels, unlabeled)
     # Named by its content, so that a second call never changes what a run is reading.
     data = Path(out) / "data" / f"{store.digest(content)[:16]}.jsonl"
     tops = [teacher] if isinstance(teacher, str | Path) else teacher
     rung = {"model": "compact", "max_params": student} if isinstance(student, int) else {"model": student}
     described = {
         "name": recipes.run_name(Path(out).resolve().name),
-        "data": {"source": str(data.resolve()), "text": "text", "label": "label"},
+        "data": {"source": str(data.resolve()), **columns, **({"task": task} if task else {})},
         "teacher": {"model": [str(one) for one in tops]},
         "rungs": [rung],
         "compare": {"arms": ["one-hop"], "seeds": seeds},

@@ -11,12 +11,12 @@ import numpy as np
 
 from stepdown import assets, export, recipe, report, store
 from stepdown.errors import InputError, ModelError
-from stepdown.ladder import cells
 from stepdown.ladder.context import Context
+from stepdown.ladder.finished import model_of
 from stepdown.ladder.plan import TEACHER
 from stepdown.recipe import Recipe
 from stepdown.recipe.faults import did_you_mean
-from stepdown.runtime import LongTexts, Source
+from stepdown.runtime import Calibration, LongTexts, Source
 from stepdown.runtime.long_texts import Way
 from stepdown.students import saved
 from stepdown.students.model import TextModel
@@ -58,18 +58,28 @@ def keep_check_texts(context: Context) -> None:
     known = selection.take(np.arange(min(len(selection), _MOST_CHECKED - len(report_texts))))
     # The labelled ones among them are what the model learnt from, and say nothing of accuracy.
     drawn = context.transfer.sample(_MOST_CHECKED - len(report_texts) - len(known))
-    texts = [*report_texts, *known.texts, *drawn]
-    labels = [*[-1] * len(report_texts), *known.labels.tolist(), *[-1] * len(drawn)]
-    store.write_json(context.out / _CHECK_TEXTS, {"texts": texts, "labels": labels})
+    task, labels = context.dataset.task, known.labels
+    answers = None  # of single labels each is one itself
+    if task.kind != "single-label":
+        met = np.unique(labels[labels >= 0])  # no more than there are texts, of however many in the data
+        answers, labels = task.answers[met].tolist(), np.where(labels >= 0, np.searchsorted(met, labels), -1)
+    kept = {
+        "texts": [*report_texts, *known.texts, *drawn],
+        "labels": [*[-1] * len(report_texts), *labels.tolist(), *[-1] * len(drawn)],
+        "answers": answers,
+        "is_pair": task.is_pair,
+    }
+    store.write_json(context.out / _CHECK_TEXTS, kept)
 
 
 def pack(context: Context, cell: str, found: Mapping[str, Any]) -> None:
     """Pack the run's own bundle from results that are not written yet. Raises as `export_cell`."""
     _export(
-        cells.model_of(context, cell),
+        model_of(context, cell),
         context.out / "bundle",
         _checks(context.out),
         found,
+        _calibration(context.manifests[cell], found),
         Wishes(sources=sources(context.recipe)),
     )
 
@@ -114,11 +124,25 @@ def export_cell(
         wishes = replace(wishes, sources=sources(spec))
     told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
     model = saved.load(run / "cells" / name, max_length=wishes.max_length or spec.data.max_length)
-    return target, _export(model, target, _checks(run), told, wishes)
+    manifest = store.read_json(run / "cells" / name / store.MANIFEST)
+    return target, _export(model, target, _checks(run), told, _calibration(manifest, found), wishes)
+
+
+def _calibration(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Calibration:
+    """The thresholds of a multi-label cell, which were chosen on the selection split."""
+    thresholds = manifest.get("thresholds")
+    if thresholds is None:
+        return Calibration()
+    return Calibration(split="selection", n=found["data"]["selection"], thresholds=tuple(thresholds))
 
 
 def _export(
-    model: TextModel, target: Path, checks: export.CheckTexts, found: Mapping[str, Any], wishes: Wishes
+    model: TextModel,
+    target: Path,
+    checks: export.CheckTexts,
+    found: Mapping[str, Any],
+    calibration: Calibration,
+    wishes: Wishes,
 ) -> export.Loss | None:
     trained_with = found["recipe"]["data"]["max_length"]
     if wishes.max_length is not None:
@@ -126,6 +150,10 @@ def _export(
     model = replace(model, label_names=_renamed(model.label_names, wishes.renamed))
     long_texts = None
     if wishes.long_texts:
+        if checks.is_pair:
+            raise InputError(
+                "--long-texts reads a long text by its sentences, and this model reads pairs of texts. Leave it out."
+            )
         long_texts = LongTexts(min(trained_with, model.max_length), wishes.long_texts)
     told = {**found, "data": {**found["data"], "label_names": list(model.label_names)}}
     if wishes.title:
@@ -133,10 +161,11 @@ def _export(
     given = tuple(wishes.sources or ())
 
     def card(size: int, cost: export.Loss | None) -> str:
-        return report.card(told, report.Packed(size, given, _use(model, long_texts), _quality(cost)))
+        use = (*_applies(calibration), *_reads(model, long_texts, is_pair=checks.is_pair))
+        return report.card(told, report.Packed(size, given, use, _quality(cost), model.task, checks.is_pair))
 
     form = export.Form(wishes.weights, wishes.accept_loss, long_texts)
-    return export.export(model, target, checks, export.Description(card, given), form)
+    return export.export(model, target, checks, export.Description(card, given, calibration), form)
 
 
 def _lengthened(model: TextModel, max_length: int) -> TextModel:
@@ -169,8 +198,20 @@ _WAYS = {
 }
 
 
-def _use(model: TextModel, long_texts: LongTexts | None) -> tuple[str, ...]:
-    read = f"It reads the first {model.max_length:,} tokens of a text"
+def _applies(calibration: Calibration) -> tuple[str, ...]:
+    """From which probability on labels apply, where that was chosen."""
+    if not calibration.thresholds:
+        return ()
+    low, high = min(calibration.thresholds), max(calibration.thresholds)
+    least = f"{low:.2g}" if low == high else f"its own threshold, {low:.2g} to {high:.2g}"
+    return (
+        f"A label applies where its probability is at least {least}, as chosen on {calibration.n:,} "
+        f"{calibration.split} texts.",
+    )
+
+
+def _reads(model: TextModel, long_texts: LongTexts | None, *, is_pair: bool) -> tuple[str, ...]:
+    read = f"It reads the first {model.max_length:,} tokens of a {'pair' if is_pair else 'text'}"
     if long_texts is None:
         return (f"{read}.",)
     what = "text" if long_texts.read == "whole-and-sentences" else "sentence"
@@ -190,7 +231,13 @@ def _checks(run: Path) -> export.CheckTexts:
     kept = store.read_json(run / _CHECK_TEXTS)
     if isinstance(kept, list):  # of a run of 0.1.0
         return export.CheckTexts(kept, np.full(len(kept), -1))
-    return export.CheckTexts(kept["texts"], np.array(kept["labels"], np.int64))
+    answers = kept.get("answers")
+    return export.CheckTexts(
+        kept["texts"],
+        np.array(kept["labels"], np.int64),
+        np.array(answers, np.float32) if answers else None,  # none where no label is known
+        kept.get("is_pair", False),
+    )
 
 
 def rung_models(chosen: Recipe) -> list[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepdown import assets
-from stepdown.data import groups, read
-from stepdown.data.choose import choose
+from stepdown.data import hashing, read
+from stepdown.data.choose import Columns, choose, guess_separator
 from stepdown.data.columns import Rows
+from stepdown.data.dataset import Task
 from stepdown.data.load import understand
 from stepdown.data.table import listing
 
@@ -32,11 +34,11 @@ class Proposal:
 
     Attributes:
         name: for the run.
-        data: keys of `[data]`: source, text, label.
+        data: keys of `[data]`: source, text, label; label_separator and task where there is need.
         task: in words, such as "single-label, 2 labels".
         rows: with and without a label, in all splits.
         splits: rows with a label, by split that came with the data.
-        label_names: in order.
+        label_names: in order; of numbers to be predicted, the column's name.
         seeds: that fit into the time.
         minutes: that a run with these seeds takes on two cores, estimated.
         notes: for the head of the recipe: what was found and what a user should know, a sentence or two each.
@@ -81,32 +83,69 @@ def propose(
     """
     found = read.find(source)
     columns = choose(found.tables["train"], text, label)
+    if len(columns.label) == 1:
+        separator = guess_separator(found.tables["train"], columns.label[0])
+        columns = replace(columns, separator=separator)
     splits, inferred, notes = understand(found, columns, None)
-    names = inferred.task.label_names
+    task = inferred.task
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
-    lengths = groups.words(train.texts).lengths
+    lengths = hashing.words(train.texts).lengths
     seeds, minutes, reason = fitting_seeds(len(train.texts), float(np.minimum(lengths, _MOST_WORDS).mean()))
-    counts = np.bincount(inferred.labels["train"][inferred.labels["train"] >= 0], minlength=len(names))
+    known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
         name=_name(source),
-        data={"source": _written(source, folder), "text": [columns.text], "label": columns.label},
-        task=f"{inferred.task.kind}, {len(names)} labels",
+        data={"source": _written(source, folder), **_described(columns, task)},
+        task=_in_words(task),
         rows=sum(len(rows.texts) for rows in splits.values()),
         splits=labelled,
-        label_names=names,
+        label_names=task.label_names,
         seeds=seeds,
         minutes=minutes,
         notes=(
-            f"Labels: {listing(names)}.{_unnamed(names)}",
+            *_labels(task, known, columns),
             _splits(labelled),
             f"Texts of train: {int(np.median(lengths))} words in the median, {int(lengths.max()):,} at most.",
-            *_rare(names, counts),
             *_siblings(source, splits),
             *notes,
             reason,
         ),
     )
+
+
+def _described(columns: Columns, task: Task) -> dict[str, object]:
+    """The columns as `[data]` names them, and what the labels make of them where it should be seen."""
+    label = columns.label[0] if len(columns.label) == 1 else list(columns.label)
+    described: dict[str, object] = {"text": list(columns.text), "label": label}
+    if columns.separator is not None:
+        described["label_separator"] = columns.separator
+    if task.kind == "regression":
+        described["task"] = task.kind
+    return described
+
+
+def _in_words(task: Task) -> str:
+    what = "regression" if task.kind == "regression" else f"{task.kind}, {len(task.label_names)} labels"
+    return f"{what}, of pairs of texts" if task.is_pair else what
+
+
+def _labels(task: Task, labels: NDArray[np.int64], columns: Columns) -> list[str]:
+    """What the labels of train are, int64 [labelled rows]."""
+    answers = task.answers[labels]
+    if task.kind == "regression":
+        return [
+            f"Numbers to be predicted: {answers.min():g} to {answers.max():g}, {answers.mean():.3g} in the mean."
+        ]
+    names = task.label_names
+    told = [f"Labels: {listing(names)}.{_unnamed(names)}"]
+    if task.kind == "multi-label":
+        none = int((answers.sum(axis=1) == 0).sum())
+        told.append(
+            f"Labels of a text: {answers.sum(axis=1).mean():.2f} in the mean; none applies to {none:,} rows."
+        )
+    if columns.separator is not None:
+        told.append(f"Cells hold several labels, parted by {columns.separator!r}.")
+    return [*told, *_rare(names, answers.sum(axis=0))]
 
 
 def fitting_seeds(texts: int, words: float) -> tuple[int, float, str]:
@@ -176,7 +215,7 @@ def _unnamed(names: tuple[str, ...]) -> str:
     return " They are numbers: label_names can give them names." if numbers else ""
 
 
-def _rare(names: tuple[str, ...], counts: np.ndarray) -> list[str]:
+def _rare(names: tuple[str, ...], counts: NDArray[np.float32]) -> list[str]:
     rare = [name for name, count in zip(names, counts.tolist(), strict=True) if count < _FEW_ROWS]
     if not rare:
         return []

@@ -47,6 +47,7 @@ class Environment:
         packages: name → version of what the numbers depend on.
         models: name in the recipe → what it was: the commit of a hub's model, else the first digits of the sha256 of
             its files.
+        data: data set of a hub → its commit; files of one's own are not among them.
     """
 
     stepdown: str
@@ -57,6 +58,7 @@ class Environment:
     threads: int
     packages: dict[str, str]
     models: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

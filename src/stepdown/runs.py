@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,22 @@ from accelerate.utils import DistributedDataParallelKwargs
 from stepdown import assets, data, evaluate, packing, recipe, report, store, train, transfer
 from stepdown.ladder import cells, outcome, teachers
 from stepdown.ladder.context import Context, Happening, Trained, as_json, data_key
+from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import plan
 from stepdown.recipe import Recipe
 from stepdown.students import embeddings, huggingface
 from stepdown.students.model import TextModel, fast_precision
 
 
-def open_run(
-    chosen: Recipe, out: Path, fetching: Callable[[str, int, int], None] = lambda name, done, total: None
-) -> Context:
+def open_run(chosen: Recipe, out: Path, fetching: assets.Progress | None = None) -> Context:
     """Read and cut the data, gather the transfer set, fetch the models, lay out the cells; `out` is not written yet.
+
+    What comes from a hub is of the commits that the run began with, if it did.
 
     Args:
         chosen: the recipe.
         out: the run's folder.
-        fetching: called with (name, bytes done, bytes in all) while a built-in is downloaded.
+        fetching: called with (name, bytes done, bytes in all) while something is downloaded.
 
     Raises:
         InputError: what the recipe names is missing or unusable.
@@ -40,31 +41,49 @@ def open_run(
     # Some classifiers hold layers that a forward pass leaves out, which torch otherwise refuses with several processes.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
-    with accelerator.main_process_first():
-        for name in (chosen.data.source, chosen.data.train):
-            if name is not None and assets.is_builtin(name):
-                assets.data(name, partial(fetching, name))
-    dataset = data.load(chosen.data, chosen.seed)
-    with accelerator.main_process_first():
-        names = [*chosen.teacher.model, *packing.rung_models(chosen)]
-        models = {name: assets.model(name, progress=partial(fetching, name)) for name in names}
-    layout = plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds, len(chosen.teacher.model))
+    tell: assets.Progress = fetching or (lambda name, done, total: None)
+    with assets.following(_begun_with(out), fetching) as versions:
+        with accelerator.main_process_first():
+            for name in (chosen.data.source, chosen.data.train):
+                if name is not None and assets.is_builtin(name):
+                    assets.data(name, partial(tell, name))
+        dataset = data.load(chosen.data, chosen.seed)
+        with accelerator.main_process_first():
+            names = [*chosen.teacher.model, *packing.rung_models(chosen)]
+            models = {name: assets.model(name, progress=partial(tell, name)) for name in names}
+        neighbours = partial(_neighbours, chosen, models[chosen.teacher.model[0]], accelerator.device)
+        gathered = transfer.build(dataset, chosen.transfer, chosen.seed, neighbours)
     return Context(
         chosen,
-        layout,
+        plan(len(chosen.rungs), chosen.compare.arms, chosen.compare.seeds, len(chosen.teacher.model)),
         out,
         dataset,
-        transfer.build(
-            dataset,
-            chosen.transfer,
-            chosen.seed,
-            partial(_neighbours, chosen, models[chosen.teacher.model[0]], accelerator.device),
-        ),
+        gathered,
         models,
         data_key(dataset),
         accelerator,
         fast_precision(accelerator.device),
+        versions,
     )
+
+
+_VERSIONS = "versions.json"
+
+
+def _begun_with(out: Path) -> Mapping[str, str]:
+    """The commits of the hub's repositories that a run took when it began; none if it did not begin."""
+    path = out / _VERSIONS
+    return dict(store.read_json(path)) if path.is_file() else {}
+
+
+def moved(context: Context) -> list[str]:
+    """What the hub has newer versions of than the run began with, in plain lines."""
+    return [
+        f"{name.partition(' ')[2]} has changed on the hub since this run began ({context.versions.known[name][:12]}, "
+        f"now {commit[:12]}). The run stays with what it began with; to take the new version, name another folder "
+        "with --out."
+        for name, commit in context.versions.moved.items()
+    ]
 
 
 def _neighbours(
@@ -91,7 +110,8 @@ def check_teacher(context: Context) -> list[str]:
 
 
 def _check_teacher(context: Context, name: str) -> list[str]:
-    found = huggingface.load(context.models[name], max_length=context.recipe.data.max_length)
+    length, is_pair = context.recipe.data.max_length, context.dataset.task.is_pair
+    found = huggingface.load(context.models[name], max_length=length, is_pair=is_pair)
     lines = [_lengths(context, found.model)]
     if not found.has_head:
         says = "has no head for this task and will be fine-tuned first"
@@ -144,6 +164,7 @@ def work_through(
     with store.lock(out / ".lock", f"another run works in {out}", wait=False):
         _tidy(out)
         store.write_text(out / "recipe.toml", recipe.dump(context.recipe))
+        store.write_json(out / _VERSIONS, context.versions.taken)
         packing.keep_check_texts(context)
         with store.append(out / "log.jsonl") as log:
             context.tell = partial(_tell, tell, log)
@@ -194,7 +215,7 @@ def finished(context: Context) -> dict[str, Any] | None:
 
 
 def _finished(context: Context) -> dict[str, Any] | None:
-    if any(cells.finished(context, cell) is None for cell in context.plan.cells):
+    if any(manifest_of(context, cell) is None for cell in context.plan.cells):
         return None
     path = context.out / "results.json"
     found = store.read_json(path) if path.exists() else None

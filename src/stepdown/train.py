@@ -303,7 +303,7 @@ def _read(model: TextModel, tokens: Tokens, rows: np.ndarray, word_dropout: floa
     ids, lengths = map(torch.from_numpy, tokens.pad(rows, model.tokenizer.pad_id))
     if word_dropout:
         assert isinstance(model.tokenizer, Words), "no other tokenizer has whole words to leave out"
-        dropped = (torch.rand(ids.shape) < word_dropout) & (ids != model.tokenizer.pad_id)
+        dropped = (torch.rand(ids.shape) < word_dropout) & (ids >= model.tokenizer.first_id)
         ids = ids.masked_fill(dropped, model.tokenizer.unknown_id)
     return ids, lengths
 
@@ -359,11 +359,11 @@ def _epoch_batches(
     """All examples once, in batches of some rows of a part."""
     for index in shuffler.permutation(len(parts.sizes)).tolist():
         examples = parts.part(index)
-        for batch in _batches(examples.tokens.lengths, size, shuffler):
+        for batch in batches(examples.tokens.lengths, size, shuffler):
             yield examples, batch
 
 
-def _batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> list[np.ndarray]:
+def batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> list[np.ndarray]:
     """All rows once, in batches of nearly equal lengths, in random order."""
     order = shuffler.permutation(len(lengths))
     batches: list[np.ndarray] = []

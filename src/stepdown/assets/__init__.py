@@ -7,10 +7,24 @@ from pathlib import Path
 
 from stepdown.assets import builtin, hub
 from stepdown.assets.builtin import BUILTINS, Builtin, cached, data, is_builtin
-from stepdown.assets.hub import is_hub_id
+from stepdown.assets.hub import hub_name, is_hub_id
+from stepdown.assets.versions import Progress, Versions, following
 from stepdown.errors import ModelError
 
-__all__ = ["BUILTINS", "Builtin", "cached", "data", "is_builtin", "is_hub_id", "model"]
+__all__ = [
+    "BUILTINS",
+    "Builtin",
+    "Progress",
+    "Versions",
+    "cached",
+    "data",
+    "following",
+    "hub_name",
+    "is_builtin",
+    "is_hub_id",
+    "model",
+    "tokenizer",
+]
 
 
 def model(
@@ -43,7 +57,31 @@ def model(
         )
     if is_hub_id(name):
         return hub.model_folder(name, revision)
-    raise ModelError(
+    raise _nowhere(name)
+
+
+def tokenizer(name: str, *, progress: Callable[[int, int], None] | None = None) -> Path:
+    """The folder of a model's tokenizer, wherever it comes from; of a hub model the weights are not fetched.
+
+    Args:
+        name: `demo:…`, a folder, which needs to hold no model beside the tokenizer, or a hub id.
+        progress: as for `model`.
+
+    Raises:
+        ModelError, HubError, StoreError: as `model`.
+    """
+    if builtin.is_builtin(name):
+        return builtin.model(name, progress)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if not folder.exists() and is_hub_id(name):
+        return hub.tokenizer_folder(name)
+    raise _nowhere(name)
+
+
+def _nowhere(name: str) -> ModelError:
+    return ModelError(
         f"there is no folder {name}, and it cannot be a hub id either, which reads `model` or `owner/model`. "
         f"Check the path, or name a hub id or {_examples()}."
     )

@@ -22,10 +22,12 @@ _COMMANDS = {
     "init": "Look at data and write a complete, commented recipe.",
     "check": "Look at a recipe's data, teacher and plan before time is spent.",
     "run": "Run a recipe, or take up where an earlier sitting stopped.",
+    "pretrain": "Pretrain a student on unlabelled text.",
     "report": "Show what a run found.",
     "evaluate": "Measure a bundle or a model on data, or two against each other.",
     "export": "Pack a model of a run as a bundle.",
     "predict": "Classify texts with a bundle.",
+    "serve": "Serve a bundle over HTTP, with a page to try it.",
 }
 
 

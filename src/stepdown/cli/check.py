@@ -8,7 +8,7 @@ import click
 
 from stepdown import recipe, runs
 from stepdown.cli.progress import Fetching
-from stepdown.cli.run import plan_text
+from stepdown.cli.run import notes, plan_text
 from stepdown.ladder.estimate import estimate
 from stepdown.report.content import spending
 from stepdown.results import parse_spent
@@ -22,10 +22,14 @@ def check(recipe_name: str, sets: tuple[str, ...]) -> None:
     chosen = recipe.load(recipe_name, sets)
     with Fetching() as fetching:
         context = runs.open_run(chosen, Path("runs") / chosen.name, fetching.tell)
+    for line in runs.moved(context):
+        click.echo(line, err=True)
     click.echo(context.dataset.facts.as_text())
     click.echo("\n" + context.transfer.facts.as_text())
     click.echo("\n".join(["", "Teacher", *(f"  {line}" for line in runs.check_teacher(context))]))
     found = estimate(context)
+    if notes(found):
+        click.echo("\n".join(["", "Weights", *(f"  {line}" for line in notes(found))]))
     budgets = {
         position: spending(position, one.description, parse_spent(one.spent))
         for position, one in ((context.plan.cell(name).position, one) for name, one in found.items())

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from stepdown import propose, recipe, store
+from stepdown import assets, propose, recipe, store
+from stepdown.cli.progress import Fetching
 from stepdown.errors import InputError
 
 
@@ -22,7 +23,8 @@ def init(data: str, out: str, force: bool) -> None:
         raise InputError(
             f"{out} is there already and is left as it is. Name another with --out, or add --force."
         )
-    found = propose.propose(data, None if to_stdout else target.parent)
+    with Fetching() as fetching, assets.following(progress=fetching.tell):
+        found = propose.propose(data, None if to_stdout else target.parent)
     text = recipe.template(**found.arguments())
     if to_stdout:
         click.echo(text, nl=False)

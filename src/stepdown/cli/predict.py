@@ -26,12 +26,18 @@ _MOST_TOLD = 5
 @click.option(
     "--input", "source", metavar="FILE", help="A .csv, .tsv, .jsonl, .txt or .parquet file; - is stdin."
 )
-@click.option("--column", "columns", metavar="NAME", multiple=True, help="The column that holds the text.")
+@click.option(
+    "--column",
+    "columns",
+    metavar="NAME",
+    multiple=True,
+    help="The column that holds the text; twice for the two of a pair.  [default: found by its name]",
+)
 @click.option(
     "--output", metavar="FILE", help="Write to a file, a table if it is a .csv or .tsv; - is stdout."
 )
 @click.option(
-    "--top", type=click.IntRange(min=0), default=5, show_default=True, help="Labels to score; 0: all."
+    "--top", type=click.IntRange(min=0), show_default="5", help="Labels to score; 0: all. Not for numbers."
 )
 @click.option("--skip-bad-rows", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 def predict(
@@ -40,27 +46,25 @@ def predict(
     source: str | None,
     columns: tuple[str, ...],
     output: str | None,
-    top: int,
+    top: int | None,
     skip_bad_rows: bool,
 ) -> None:
     """Label texts with a bundle: TEXTs, the rows of a file, or the lines of standard input.
 
     BUNDLE is a folder, a .stepdown file, or the name of a model that comes with stepdown (sentiment). Every text is
     answered with one JSON object on a line: the text, its label, the label's probability as score, and the best
-    scores. The columns of a file are kept.
+    scores; where several labels may apply, labels in the place of label and score; where a number is predicted, its
+    value alone. The columns of a file are kept. In a table labels are joined by ; and scores are JSON.
+
+    A bundle that reads pairs takes two TEXTs as one pair, two columns of a file, or lines of two texts with a tab
+    between them; the text of its answers is a list of the two.
     """
-    if len(columns) > 1:
-        raise InputError(
-            "Two --column make a pair of texts; this version does single-label classification of one text."
-        )
     if texts and source:
         raise InputError("Both texts and --input were given. Give one of them.")
     if columns and source in (None, "-"):
         raise InputError("--column names a column of a file. Name the file with --input FILE.")
     try:
-        _predict(
-            bundle, texts, _path(source), columns[0] if columns else None, _path(output), top, skip_bad_rows
-        )
+        _predict(bundle, texts, _path(source), columns, _path(output), top, skip_bad_rows)
     except BrokenPipeError:
         # Whoever read our output has enough. What is still buffered must not fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,9 +76,9 @@ def _predict(
     bundle: str,
     texts: tuple[str, ...],
     source: Path | None,
-    column: str | None,
+    columns: tuple[str, ...],
     output: Path | None,
-    top: int,
+    top: int | None,
     skip_bad_rows: bool,
 ) -> None:
     from stepdown.runtime import Classifier
@@ -90,11 +94,12 @@ def _predict(
 
     classifier = Classifier.load(bundle)
     if not texts and source is None and sys.stdin.isatty():
-        click.echo("Type a text and press Enter; Ctrl-D ends.", err=True)
+        what = "two texts with a tab between them" if classifier.is_pair else "a text"
+        click.echo(f"Type {what} and press Enter; Ctrl-D ends.", err=True)
     progress = _Progress() if source and sys.stderr.isatty() else None
     counts = run(
         classifier,
-        Work(texts, source, column, output, top),
+        Work(texts, source, columns, output, top),
         sys.stdin.buffer,
         sys.stdout.buffer,
         on_bad=tell if skip_bad_rows else None,

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from stepdown.ladder.context import Begun, Ended, Happening, Labelled, Trained
 from stepdown.ladder.estimate import Estimate
+from stepdown.pretraining import Happening as PretrainHappening
+from stepdown.pretraining import Point, Resumed
 from stepdown.train import Step
 
 # Where lines are read later rather than watched, a sign of life this often.
@@ -53,7 +55,7 @@ class Fetching:
                 self._console.print(f"Fetching {name} ({total / 1e6:,.0f} MB) …", highlight=False)
             self._tasks[name] = self._bar.add_task(name, total=total)
         assert self._bar is not None
-        self._bar.update(self._tasks[name], completed=done)
+        self._bar.update(self._tasks[name], completed=done, total=total)
 
 
 class RunProgress:
@@ -134,6 +136,67 @@ class RunProgress:
         if not sys.stderr.isatty() and now - self._said > _QUIET_SECONDS:
             self._said = now
             self._console.print(f"{line}, {left}", highlight=False)
+
+
+class PretrainProgress:
+    """As `RunProgress`, of a pretraining: a bar on a terminal; a line for each point of the curve, and signs of life.
+
+    The time left follows from the updates of this sitting.
+    """
+
+    def __init__(self) -> None:
+        self._started = self._said = time.perf_counter()
+        self._begun_at: int | None = None
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[left]}"),
+            console=self._console,
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=1.0, left="")
+
+    def __enter__(self) -> PretrainProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def tell(self, happening: PretrainHappening) -> None:
+        """Take note of something that happened in the pretraining."""
+        if isinstance(happening, Resumed):
+            line = f"goes on after {happening.done:,} of {happening.total:,} updates"
+            self._console.print(line, highlight=False)
+            self._count(happening.done, happening.total)
+        elif isinstance(happening, Point):
+            loss, accuracy = happening.held_out.loss, happening.held_out.accuracy
+            line = f"{happening.update:,} of {happening.total:,} updates: held-out loss {loss.value:.3f}"
+            left = self._count(happening.update, happening.total)
+            self._console.print(f"{line}, {accuracy.value:.1%} named right{left}", highlight=False)
+            self._said = time.perf_counter()
+        else:
+            line = f"update {happening.done:,} of {happening.total:,}: loss {happening.loss:.3f}"
+            left = self._count(happening.done, happening.total)
+            self._bar.update(
+                self._task, description=line, completed=happening.done, total=happening.total, left=left[2:]
+            )
+            if not sys.stderr.isatty() and time.perf_counter() - self._said > _QUIET_SECONDS:
+                self._said = time.perf_counter()
+                self._console.print(f"{line}{left}", highlight=False)
+
+    def _count(self, done: int, total: int) -> str:
+        """ ", 3 min left", once there is anything to tell it by."""
+        if self._begun_at is None:
+            self._begun_at, self._started = done, time.perf_counter()
+        if done <= self._begun_at:
+            return ""
+        pace = (time.perf_counter() - self._started) / (done - self._begun_at)
+        return f", {duration(pace * (total - done))} left"
 
 
 def duration(seconds: float) -> str:

@@ -30,6 +30,8 @@ def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool
     with Fetching() as fetching:
         context = runs.open_run(chosen, out, fetching.tell)
     leads = context.accelerator.is_main_process  # of several processes one speaks
+    for line in runs.moved(context) if leads else ():
+        click.echo(line, err=True)
     done = runs.finished(context)
     if dry_run:
         planned = _plan(context, estimate(context), as_json)
@@ -41,6 +43,8 @@ def run_recipe(chosen: recipe.Recipe, out: Path, *, dry_run: bool, as_json: bool
             click.echo("Timing a few steps of each model …", err=True)
         estimates = estimate(context)
         if leads:
+            for line in notes(estimates):
+                click.echo(line, err=True)
             with RunProgress(estimates) as progress:
                 done = runs.work_through(context, progress.tell)
         else:
@@ -75,6 +79,11 @@ def plan_text(context: Context, found: dict[str, Estimate]) -> str:
         f"{len(found)} cells, about {duration(seconds)} and {size / 1e6:,.0f} MB to come in {context.out}"
     )
     return "\n".join(lines)
+
+
+def notes(found: dict[str, Estimate]) -> list[str]:
+    """What checkpoints hold or lack, each line once, however many cells start from one."""
+    return list(dict.fromkeys(line for one in found.values() for line in one.notes))
 
 
 def _sums(found: dict[str, Estimate]) -> tuple[float, int]:

@@ -204,6 +204,8 @@ def _classes(values: Sequence[NDArray[np.float32]]) -> tuple[list[NDArray[np.int
     numbers = [np.nan_to_num(one[:, 0], nan=-1) for one in values]
     labels = [one.astype(np.int64) for one in numbers]
     present = np.unique(labels[0][labels[0] >= 0]).tolist()
+    if not present:
+        raise DataError("no training text has a label; expected whole numbers from 0 on")
     others = {label for one in numbers for label in np.unique(one).tolist()} - {-1, *present}
     if present != list(range(len(present))) or others:
         raise DataError(

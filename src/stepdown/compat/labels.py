@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from stepdown.compat import models
-from stepdown.errors import InputError
+from stepdown.errors import InputError, ModelError
 from stepdown.students.model import TextModel, logits
-from stepdown.tasks import joined, single
+from stepdown.tasks import SEPARATOR, joined, single
 
 Answer = list[tuple[int, float]] | list[str]
 
@@ -58,14 +58,16 @@ class Labels:
             )
         revision = kwargs.pop("revision", None)
         _refuse(kwargs)
-        if isinstance(model, Labels):
-            self._model: TextModel = model._model
-            return
-        given = path if model is None else (model.model, model.tokenizer)
+        given = path if model is None else _held(model)
         if given is None:
             raise InputError("Labels needs a model: a name, a folder or (model, tokenizer)")
-        self._model = models.to_ask(given, revision=revision)
-        self._model.network.to(_device(gpu))
+        self._given, self._revision, self._device = given, revision, _device(gpu)
+        self._model = self._load()
+
+    def _load(self, is_pair: bool | None = None) -> TextModel:
+        model = models.to_ask(self._given, revision=self._revision, is_pair=is_pair)
+        model.network.to(self._device)
+        return model
 
     def __call__(
         self,
@@ -98,6 +100,12 @@ class Labels:
         _refuse(kwargs)
         alone = isinstance(text, str | Mapping)
         texts = [_string(one) for one in ([text] if alone else text)]
+        if not self._model.is_pair and any(SEPARATOR in one for one in texts):
+            self._model = self._load(is_pair=True)
+            if not self._model.is_pair:
+                raise ModelError(
+                    f"the model reads single texts, and is asked about pairs such as {texts[0]!r}"
+                )
         answers = [
             self._answer(scores, labels, flatten) for scores in self._scores(texts, multilabel, max_length)
         ]
@@ -134,6 +142,11 @@ class Labels:
         known = {name.lower(): index for index, name in enumerate(names)}
         wanted = {int(label) if label.isdigit() else known.get(label.lower()) for label in labels}
         return [pair for pair in ranked if pair[0] in wanted]
+
+
+def _held(model: Any) -> Any:
+    """What a pipeline of transformers, or another Labels, asks."""
+    return model._given if isinstance(model, Labels) else (model.model, model.tokenizer)
 
 
 def _refuse(given: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from stepdown.errors import InputError, ModelError
 from stepdown.students import huggingface, saved
 from stepdown.students.huggingface import HuggingFaceNetwork, quiet
 from stepdown.students.model import TextModel
+from stepdown.students.token_types import separator_of
 from stepdown.tasks import TaskKind
 
 # Where neither the tokenizer nor the model's positions say how long a text may be.
@@ -59,42 +60,57 @@ def to_train(base: Any, task: Task, *, max_length: int | None, seed: int) -> Giv
     """
     outputs = len(task.label_names)
     if not isinstance(base, str | Path):
-        given = _wrapped(base, max_length, task.kind)
+        given = _wrapped(base, max_length, task=task.kind, is_pair=task.is_pair)
         found = len(given.text_model.label_names)
         if found != outputs:
             raise ModelError(
                 f"The model has {found} outputs and the data asks for {outputs}. "
                 f"Load it with from_pretrained(…, num_labels={outputs})."
             )
-        given.classifier.config.problem_type = huggingface.PROBLEM_TYPES[task.kind]
-        return given
-    folder = assets.model(base)
-    tokenizer = _tokenizer_of(folder)
-    length = _length(tokenizer, max_length)
-    names = _names_of(folder, outputs)
-    loaded = huggingface.load(folder, names, max_length=length, seed=seed, task=task.kind)
-    return Given(loaded.model, tokenizer)
+    else:
+        folder = assets.model(base)
+        tokenizer = _tokenizer_of(folder)
+        length, names = _length(tokenizer, max_length), _names_of(folder, outputs)
+        loaded = huggingface.load(
+            folder, names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
+        )
+        given = Given(loaded.model, tokenizer)
+    config = given.classifier.config
+    config.problem_type = huggingface.PROBLEM_TYPES[task.kind]
+    if task.is_pair or hasattr(config, huggingface.IS_PAIR):
+        setattr(config, huggingface.IS_PAIR, task.is_pair)
+    return given
 
 
-def to_ask(given: Any, *, max_length: int | None = None, revision: str | None = None) -> TextModel:
+def to_ask(
+    given: Any, *, max_length: int | None = None, revision: str | None = None, is_pair: bool | None = None
+) -> TextModel:
     """A classifier that a script names or holds, with its own head and labels.
 
     Args:
         given: a name, a folder (of a student of stepdown's too) or (model, tokenizer).
         max_length: most ids of a text, None for as many as the model can take.
         revision: of a hub model.
+        is_pair: whether it is asked about pairs; None for what it says itself.
 
     Raises:
         ModelError: the model cannot be read, or its head is untrained.
         HubError: it cannot be fetched.
     """
     if not isinstance(given, str | Path):
-        return _wrapped(given, max_length, None).text_model
+        return _wrapped(given, max_length, is_pair=is_pair).text_model
     folder = Path(given).expanduser()
-    if saved.family_in(folder) is None:
-        folder = assets.model(given, revision=revision)
-        max_length = _length(_tokenizer_of(folder), max_length)
-    return saved.load(folder, max_length=max_length)
+    if saved.family_in(folder) is not None:
+        return saved.load(folder, max_length=max_length)
+    folder = assets.model(given, revision=revision)
+    length = _length(_tokenizer_of(folder), max_length)
+    found = huggingface.load(folder, max_length=length, is_pair=is_pair)
+    if not found.has_head:
+        raise ModelError(
+            f"The model {given} has no trained classification head, so it cannot classify yet. "
+            "Train it with HFTrainer first, and take what that returns."
+        )
+    return found.model
 
 
 def save(given: Given, folder: Path) -> None:
@@ -112,8 +128,10 @@ def save(given: Given, folder: Path) -> None:
                 shutil.copyfileobj(content, file)
 
 
-def _wrapped(given: Any, max_length: int | None, task: TaskKind | None) -> Given:
-    """A (model, tokenizer) of transformers."""
+def _wrapped(
+    given: Any, max_length: int | None, *, task: TaskKind | None = None, is_pair: bool | None = None
+) -> Given:
+    """A (model, tokenizer) of transformers; task and pairs as it says itself where they are None."""
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise InputError(
             f"A model is a {type(given).__name__} here; expected a name, a folder or (model, tokenizer)"
@@ -125,9 +143,12 @@ def _wrapped(given: Any, max_length: int | None, task: TaskKind | None) -> Given
             "a tokenizer of transformers, or the name of both as one string"
         )
     config = classifier.config
+    pairs = getattr(config, huggingface.IS_PAIR, False) is True if is_pair is None else is_pair
     with tempfile.TemporaryDirectory() as place:
+        config.save_pretrained(place)
         tokenizer.save_pretrained(place)
         reader = tokens.from_huggingface(Path(place))
+        separator = separator_of(Path(place), classifier, reader) if pairs else None
     rows = classifier.get_input_embeddings().weight.shape[0]
     if reader.vocab_size > rows:
         raise ModelError(
@@ -137,7 +158,7 @@ def _wrapped(given: Any, max_length: int | None, task: TaskKind | None) -> Given
     # Some decoders have none, and then take no batch of several texts.
     if config.pad_token_id is None:
         config.pad_token_id = reader.pad_id
-    network = HuggingFaceNetwork(classifier)
+    network = HuggingFaceNetwork(classifier, separator)
     # Whoever asks a network puts it back into the mode that it was in.
     network.train(classifier.training)
     text_model = TextModel(
@@ -148,6 +169,7 @@ def _wrapped(given: Any, max_length: int | None, task: TaskKind | None) -> Given
         "huggingface",
         huggingface.describe(classifier),
         task=task or huggingface.task_of(config),
+        is_pair=pairs,
     )
     return Given(text_model, tokenizer)
 

@@ -95,23 +95,24 @@ def _in_order(outputs: np.ndarray, split: Split, task: Task) -> np.ndarray:
         order = teacher.align(names(count), numbers, None, outputs[rows], split.labels[rows], sets)
     except ModelError:  # no order is clearly the data's
         return outputs
-    if order.tolist() != list(range(count)):
-        warnings.warn(
-            f"The teacher's labels come in another order than the data's: its outputs are taken as {order.tolist()}, "
-            f"which agrees best with {len(rows):,} labelled texts.",
-            stacklevel=5,
-        )
-    return outputs[:, order]
+    if order.tolist() == list(range(count)):
+        return outputs
+    reordered = outputs[:, order]
+    found = _knowledge(reordered, split, task)
+    if found.near or found.unsure:  # it knows too little for its order to mean anything
+        return outputs
+    warnings.warn(
+        f"The teacher's labels come in another order than the data's: its outputs are taken as {order.tolist()}, "
+        f"which agrees best with {found.n:,} labelled texts.",
+        stacklevel=5,
+    )
+    return reordered
 
 
 def _warn_of_ignorance(outputs: np.ndarray, split: Split, task: Task) -> None:
-    rows = _judged(split)
-    if not len(rows):
+    if not len(_judged(split)):
         return
-    outputs, labels = outputs[rows], split.labels[rows]
-    found = evaluate.chance_test(
-        task, evaluate.Said(outputs, evaluate.thresholds(task, outputs, labels)), labels
-    )
+    found = _knowledge(outputs, split, task)
     if found.near:
         warnings.warn(
             f"The teacher hardly knows this task: its answers for {found.n:,} labelled texts go with the labels "
@@ -119,6 +120,14 @@ def _warn_of_ignorance(outputs: np.ndarray, split: Split, task: Task) -> None:
             "`stepdown run` would refuse it.",
             stacklevel=5,
         )
+
+
+def _knowledge(outputs: np.ndarray, split: Split, task: Task) -> evaluate.ChanceTest:
+    """Whether outputs for the texts of a split go with its labels."""
+    rows = _judged(split)
+    outputs, labels = outputs[rows], split.labels[rows]
+    said = evaluate.Said(outputs, evaluate.thresholds(task, outputs, labels))
+    return evaluate.chance_test(task, said, labels)
 
 
 def _judged(split: Split) -> np.ndarray:

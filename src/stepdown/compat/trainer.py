@@ -210,7 +210,7 @@ def prepare(
     }[settings.precision]
     given = models.to_train(base, task, max_length=max_length, seed=settings.seed)
     if teacher:
-        asked = models.to_ask(teacher, max_length=max_length)
+        asked = models.to_ask(teacher, max_length=max_length, is_pair=task.is_pair)
         asked.network.to(accelerator.device)
         said = teaching.said(asked, split, task, precision=precision, progress=_progress(_teller(settings)))
     else:

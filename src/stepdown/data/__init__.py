@@ -1,21 +1,31 @@
 """Reads the user's text: files, folders, hub data sets and built-ins, as train, selection and report splits.
 
-table    rows in blocks, whatever they come from
-files    one file: .csv .tsv .jsonl .parquet .txt
-hub      a data set of the Hugging Face hub
-read     the splits of a source
-choose   which columns hold the text and the label
-columns  what stands in them
-infer    what the labels mean
-groups   which texts are versions of each other
-draw     which groups a cut takes
-split    the cuts
-facts    what was found and done, for people
-load     all of it
+table       rows in blocks, whatever they come from
+files       one file: .csv .tsv .jsonl .parquet .txt
+hub         a data set of the Hugging Face hub
+read        the splits of a source
+choose      which columns hold the text and the label
+columns     what stands in them
+lists       lists of labels that are written as text
+infer       what the labels mean, together with:
+labels      what all of them say
+classes     one of several
+label_sets  any number of them
+quantities  numbers to be predicted
+hashing     texts as hashes of their words
+groups      which texts are versions of each other
+strata      what a cut keeps the shares of
+draw        which groups a cut takes
+held_out    the cut of one split
+split       the three splits
+facts       what was found and done, for people
+load        all of it
+measured    labelled texts for a finished model
 """
 
 from stepdown.data.dataset import Dataset, Split, Task
 from stepdown.data.facts import Facts
-from stepdown.data.load import labelled_split, load
+from stepdown.data.load import load
+from stepdown.data.measured import labelled_split
 
 __all__ = ["Dataset", "Facts", "Split", "Task", "labelled_split", "load"]

@@ -1,13 +1,15 @@
 """Which columns hold the text and the label, where the recipe does not say.
 
-Names come first: a column called `review` is a text, one called `category` a label. Where no name helps, the first
-rows do, if they leave no doubt: the text is the column with by far the most words, the label the only column with few
-different values. Everything else is refused, with what was found.
+Names come first: a column called `review` is a text, one called `category` a label, `sentence1` and `sentence2` are a
+pair of texts. Where no name helps, the first rows do, if they leave no doubt: the text is the column with by far the
+most words, the label the only column with few different values, or the labels are several columns of 0 and 1.
+Everything else is refused, with what was found.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 from stepdown.data.table import Table, listing
 from stepdown.errors import DataError
 
-DOES = "this version does single-label classification of one text"
+# What a label column says, in lower case, where several of them are labels: whether its own applies.
+SWITCHES = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
 # Likeliest first.
 _TEXT = (
@@ -25,7 +28,8 @@ _TEXT = (
 )  # fmt: skip
 _LABEL = (
     "label", "labels", "category", "intent", "class", "target", "sentiment", "emotion", "topic", "polarity",
-    "label_text", "stars", "rating",
+    "label_text", "stars", "rating", "categories", "emotions", "topics", "tags", "genres", "score", "similarity",
+    "similarity_score",
 )  # fmt: skip
 _PAIRS = (
     ("sentence1", "sentence2"),
@@ -39,54 +43,107 @@ _PAIRS = (
 _FEWEST_WORDS, _BY_FAR = 2.0, 2.0
 # Of the first rows: rows of each different label on average.
 _ROWS_PER_LABEL = 5
+# Columns of 0 and 1 that are labels: two of them may well be something else.
+_FEWEST_SWITCHES = 3
+# What parts the labels of one cell, where nobody says so. A comma parts half-sentences, too.
+_SEPARATORS = ("|", ";")
+_SHARE_JOINED = 0.05  # of the first rows hold several labels, at least
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that are read, and whether each was named or guessed."""
+    """The columns that are read.
 
-    text: str
-    label: str
+    Attributes:
+        text: one, or two that make a pair.
+        label: one, or several of 0 and 1, each a label that applies or not.
+        separator: what parts the labels of one cell; None where a cell holds one.
+        guessed: those that were not named.
+    """
+
+    text: tuple[str, ...]
+    label: tuple[str, ...]
+    separator: str | None = None
     guessed: tuple[str, ...] = ()
 
 
-def choose(table: Table, text: Sequence[str] = (), label: Sequence[str] = ()) -> Columns:
-    """The text and the label column: those that are named, else those that names or first rows tell.
+def choose(
+    table: Table, text: Sequence[str] = (), label: Sequence[str] = (), separator: str | None = None
+) -> Columns:
+    """The text and the label columns: those that are named, else those that names or first rows tell.
 
     Raises:
-        DataError: several columns are named (pairs, several labels), or none can be told.
+        DataError: more than two columns are named as text, or none can be told.
     """
-    if len(text) > 1:
-        raise DataError(f"text names {listing(text)}: a pair of texts, but {DOES}. Name one of them.")
-    if len(label) > 1:
-        raise DataError(f"label names {listing(label)}: several labels a text, but {DOES}.")
-    if text and label:
-        return Columns(text[0], label[0])
-    if not text:
-        _refuse_pairs(table)
-    named_text = text[0] if text else _by_name(table, _TEXT, aside=label)
-    named_label = label[0] if label else _by_name(table, _LABEL, aside=text)
-    if named_text is None:
-        named_text = _wordiest(table, aside=named_label)
-    if named_label is None:
-        named_label = _few_valued(table, aside=named_text)
-    guessed = (*(() if text else (named_text,)), *(() if label else (named_label,)))
-    return Columns(named_text, named_label, guessed)
+    if len(text) > 2:
+        raise DataError(f"text names {listing(text)}: expected one column, or two that make a pair of texts.")
+    texts = tuple(text) or _pair(table, aside=label) or _by_name(table, _TEXT, aside=label)
+    labels = tuple(label) or _by_name(table, _LABEL, aside=texts)
+    texts = texts or _wordiest(table, aside=labels)
+    labels = labels or _few_valued(table, aside=texts)
+    return Columns(texts, labels, separator, (*(() if text else texts), *(() if label else labels)))
 
 
-def guess_text(table: Table) -> str:
-    """The text column of a table whose labels, if it has any, do not matter.
+def guess_text(table: Table, *, pair: bool = False) -> tuple[str, ...]:
+    """The text column, or the two of a pair, of a table whose labels, if it has any, do not matter.
 
     Raises:
-        DataError: it is a table of pairs, or no column stands out.
+        DataError: it is a table of pairs where single texts are asked for, or no columns stand out.
     """
-    _refuse_pairs(table)
-    return _by_name(table, _TEXT, aside=()) or _wordiest(table, aside=None)
+    found = _pair(table, aside=())
+    if pair:
+        if found:
+            return found
+        raise DataError(
+            f"{table.name}: cannot tell which two columns hold the pairs of texts. {_columns(table)} "
+            'Name them with text = ["…", "…"]'
+        )
+    if found:
+        raise DataError(
+            f"{table.name}: {found[0]!r} and {found[1]!r} are a pair of texts, expected single texts. "
+            f"Name one column as text if one of them is enough."
+        )
+    return _by_name(table, _TEXT, aside=()) or _wordiest(table, aside=())
 
 
-def _by_name(table: Table, names: Sequence[str], aside: Sequence[str]) -> str | None:
+def guess_separator(table: Table, column: str) -> str | None:
+    """What parts the labels of a column's cells, if it is unmistakable; None where a cell holds one label.
+
+    It is where every label of a cell with several stands in other cells too, with other labels or alone, and on
+    average in as many rows as a label does.
+    """
+    said = [cell.strip() for cell in _first_cells(table, column) if isinstance(cell, str) and cell.strip()]
+    for separator in _SEPARATORS:
+        several = [cell for cell in said if separator in cell]
+        cells_with = Counter(part for cell in set(said) for part in _parts_of(cell, separator))
+        parts = {part for cell in several for part in _parts_of(cell, separator)}
+        if (
+            len(several) >= max(1, _SHARE_JOINED * len(said))
+            and "" not in parts
+            and all(cells_with[part] >= 2 for part in parts)
+            and len(said) >= _ROWS_PER_LABEL * len(cells_with)
+        ):
+            return separator
+    return None
+
+
+def _parts_of(cell: str, separator: str) -> set[str]:
+    return {part.strip() for part in cell.split(separator)}
+
+
+def _pair(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
+    """Two columns whose names say that they are a pair of texts; nothing where there are none."""
     plain = _plain(table)
-    return next((plain[name] for name in names if name in plain and plain[name] not in aside), None)
+    for names in _PAIRS:
+        found = tuple(plain[name] for name in names if name in plain)
+        if len(found) == 2 and not set(found) & set(aside):
+            return found
+    return ()
+
+
+def _by_name(table: Table, names: Sequence[str], aside: Sequence[str]) -> tuple[str, ...]:
+    plain = _plain(table)
+    return tuple(plain[name] for name in names if name in plain and plain[name] not in aside)[:1]
 
 
 def _plain(table: Table) -> dict[str, str]:
@@ -97,36 +154,29 @@ def _plain(table: Table) -> dict[str, str]:
     return plain
 
 
-def _refuse_pairs(table: Table) -> None:
-    plain = _plain(table)
-    for first, second in _PAIRS:
-        if first in plain and second in plain:
-            raise DataError(
-                f"{table.name}: {plain[first]!r} and {plain[second]!r} are a pair of texts, but {DOES}. "
-                f"Name one column as text if one of them is enough."
-            )
-
-
-def _wordiest(table: Table, aside: str | None) -> str:
+def _wordiest(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
     """The column with by far the most words, or the only one there is."""
-    others = [column for column in table.columns if column != aside]
+    others = [column for column in table.columns if column not in aside]
     if len(others) == 1:
-        return others[0]
+        return (others[0],)
     words = {column: _mean_words(_first_cells(table, column)) for column in others}
     ranked = sorted(others, key=lambda column: -words[column])
     if ranked and words[ranked[0]] >= max(_FEWEST_WORDS, _BY_FAR * words[ranked[1]]):
-        return ranked[0]
+        return (ranked[0],)
     raise DataError(
         f"{table.name}: cannot tell which column holds the text. {_columns(table)} Name it with text = …"
     )
 
 
-def _few_valued(table: Table, aside: str) -> str:
-    """The only column whose cells repeat themselves as labels do."""
-    others = [column for column in table.columns if column != aside]
-    few = [column for column in others if _repeats(_first_cells(table, column))]
+def _few_valued(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
+    """The only column whose cells repeat themselves as labels do, or several that are all 0 and 1."""
+    cells = {column: _first_cells(table, column) for column in table.columns if column not in aside}
+    few = [column for column, own in cells.items() if _repeats(own)]
     if len(few) == 1:
-        return few[0]
+        return (few[0],)
+    switches = tuple(column for column, own in cells.items() if _switches(own))
+    if len(switches) >= _FEWEST_SWITCHES and set(few) <= set(switches):
+        return switches
     raise DataError(
         f"{table.name}: cannot tell which column holds the label. {_columns(table)} Name it with label = …"
     )
@@ -149,6 +199,11 @@ def _repeats(cells: list[Any]) -> bool:
     said = [str(cell) for cell in cells if cell is not None and str(cell).strip()]
     different = len(set(said))
     return different >= 2 and len(said) >= different * _ROWS_PER_LABEL
+
+
+def _switches(cells: list[Any]) -> bool:
+    said = {str(cell).strip().casefold() for cell in cells if cell is not None}
+    return bool(said) and said <= set(SWITCHES)
 
 
 def _columns(table: Table) -> str:

@@ -41,6 +41,13 @@ class Task:
         known = self.answers[np.maximum(labels, 0)]
         return np.where((labels >= 0)[:, None], known, np.float32(np.nan))
 
+    def said(self, label: int) -> str:
+        """An answer in words: the label, the labels of a set, or the number."""
+        answer = self.answers[label]
+        if self.kind == "regression":
+            return f"{answer[0]:g}"
+        return " + ".join(self.label_names[at] for at in np.flatnonzero(answer)) or "without a label"
+
 
 @dataclass(frozen=True)
 class Split:

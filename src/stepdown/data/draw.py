@@ -9,7 +9,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.data.groups import Words, mix, normalise
+from stepdown.data.hashing import Words, mix, normalise
+from stepdown.data.strata import Strata
+from stepdown.tasks import SEPARATOR, parts
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -26,10 +28,17 @@ class Grouped:
         seed: with `purpose`, of the order.
         purpose: so that two cuts of one seed differ.
         last: bool [n]; groups with any of these come after all others.
+        rarity: int64 [n]; groups with the lowest come first; of equal ones, and if it is None, chance decides.
     """
 
     def __init__(
-        self, words: Words, group_of: Ints, seed: int, purpose: str, last: Mask | None = None
+        self,
+        words: Words,
+        group_of: Ints,
+        seed: int,
+        purpose: str,
+        last: Mask | None = None,
+        rarity: Ints | None = None,
     ) -> None:
         count = int(group_of.max(initial=-1)) + 1
         self._rows = np.argsort(group_of, kind="stable")
@@ -40,7 +49,10 @@ class Grouped:
         late = np.zeros(count, np.bool_)
         if last is not None:
             late[group_of[last]] = True
-        self.order = np.lexsort((mix(key ^ np.uint64(salt)), late))
+        rare = np.full(count, np.iinfo(np.int64).max, np.int64)
+        if rarity is not None:
+            np.minimum.at(rare, group_of, rarity)
+        self.order = np.lexsort((mix(key ^ np.uint64(salt)), rare, late))
 
     def rows(self, group: int) -> Ints:
         """The rows of a group, int64."""
@@ -48,30 +60,38 @@ class Grouped:
         return rows
 
 
-def quotas(labels: Ints, fraction: float) -> Ints:
-    """Rows of each class that a stratified cut takes: a fraction, at least one of three, never the last one."""
-    counts = np.bincount(labels)
+def quotas(counts: Ints, fraction: float) -> Ints:
+    """Rows of each stratum that a stratified cut takes: a fraction, at least one of three, never the last one."""
     wanted = np.floor(counts * fraction + 0.5).astype(np.int64)
     least, most = (counts >= 3).astype(np.int64), np.maximum(counts - 1, 0)
     taken: Ints = np.clip(wanted, least, most)
     return taken
 
 
-def too_large(labels: Ints, group_of: Ints, wanted: Ints) -> float:
-    """Share of the rows that no stratified cut can take: their group alone holds more of a class than is wanted."""
-    classes = len(wanted)
-    cells, counts = np.unique(group_of * classes + labels, return_counts=True)
-    groups = cells[counts > wanted[cells % classes]] // classes
+def too_large(labels: Ints, strata: Strata, group_of: Ints, wanted: Ints) -> float:
+    """Share of the rows that no stratified cut can take: their group holds more of a stratum than is wanted.
+
+    A row that is a group by itself is not meant: of a class of one or two rows, say, nothing is wanted.
+    """
+    rows, kinds = strata.expand(labels)
+    cells, counts = np.unique(group_of[rows] * strata.count + kinds, return_counts=True)
+    groups = cells[counts > wanted[cells % strata.count]] // strata.count
+    groups = groups[np.bincount(group_of)[groups] > 1]
     return float(np.isin(group_of, groups).mean())
 
 
-def stratified(labels: Ints, grouped: Grouped, wanted: Ints) -> Ints:
-    """Rows of the first groups that fit into what is still wanted of each class, sorted int64.
+def stratified(labels: Ints, strata: Strata, grouped: Grouped, wanted: Ints) -> Ints:
+    """Rows of the first groups that fit into what is still wanted of each stratum, sorted int64.
+
+    Where rows are in several strata, groups should come with the rarest stratum first: so iterative stratification
+    goes (Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-Label Data"), of which this is the
+    form for whole groups and quotas that are never exceeded.
 
     Args:
         labels: int64 [n].
+        strata: of the labels.
         grouped: the rows by group.
-        wanted: int64 [classes], rows of each class; never exceeded.
+        wanted: int64 [strata], rows of each; never exceeded.
     """
     room, label_of = wanted.tolist(), labels.tolist()
     left = sum(room)
@@ -80,11 +100,11 @@ def stratified(labels: Ints, grouped: Grouped, wanted: Ints) -> Ints:
         if left == 0:
             break
         rows = grouped.rows(group).tolist()
-        needs = Counter(label_of[row] for row in rows)
-        if all(room[label] >= count for label, count in needs.items()):
-            for label, count in needs.items():
-                room[label] -= count
-            left -= len(rows)
+        needs = Counter(kind for row in rows for kind in strata.of_answer[label_of[row]])
+        if all(room[kind] >= count for kind, count in needs.items()):
+            for kind, count in needs.items():
+                room[kind] -= count
+            left -= needs.total()
             taken += rows
     return np.sort(np.array(taken, np.int64))
 
@@ -93,6 +113,7 @@ def longest(
     texts: Sequence[str],
     words: Words,
     labels: Ints,
+    strata: Strata,
     grouped: Grouped,
     *,
     least_words: int,
@@ -105,15 +126,16 @@ def longest(
 
     Args:
         texts, words, labels: n rows.
+        strata: of the labels.
         grouped: the rows by group.
         least_words: of a long text.
         most_rows: that are chosen.
         most_spent: rows of groups that are touched.
 
     Returns:
-        the rows chosen, and all rows of their groups, both sorted int64. Every class keeps a row outside of them.
+        the rows chosen, and all rows of their groups, both sorted int64. Every stratum keeps a row outside of them.
     """
-    left = np.bincount(labels)
+    left = strata.counts(labels)
     is_long = words.lengths >= least_words
     chosen: list[int] = []
     spent: list[int] = []
@@ -126,7 +148,7 @@ def longest(
             break
         if len(spent) + len(rows) > most_spent:
             continue
-        needs = np.bincount(labels[rows], minlength=len(left))
+        needs = strata.counts(labels[rows])
         if ((needs > 0) & (needs >= left)).any():
             continue
         left -= needs
@@ -140,7 +162,10 @@ def _outermost(texts: Sequence[str], rows: list[int]) -> list[int]:
     if len(rows) > _MANY_LONG:
         return rows
     plain = sorted(
-        ((f" {' '.join(normalise(texts[row]))} ", row) for row in rows),
+        (
+            (SEPARATOR.join(f" {' '.join(normalise(part))} " for part in parts(texts[row])), row)
+            for row in rows
+        ),
         key=lambda pair: (-len(pair[0]), pair[1]),
     )
     kept: list[tuple[str, int]] = []

@@ -28,20 +28,42 @@ class Lengths:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How some numbers lie, in their own unit; `sd` is of the numbers themselves, not estimated for others."""
+
+    mean: float
+    sd: float
+    least: float
+    median: float
+    largest: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32]) -> Spread:
+        """From n numbers, at least one."""
+        wide = values.astype(np.float64)
+        found = wide.mean(), wide.std(), wide.min(), np.median(wide), wide.max()
+        return cls(*(float(one) for one in found))
+
+
+@dataclass(frozen=True)
 class SplitFacts:
     """One split.
 
     Attributes:
         rows: labelled texts.
-        labels: rows of each label, in the task's order.
-        words: lengths.
+        labels: rows to which each label applies, in the task's order; empty for regression.
+        words: lengths; of pairs, of both texts together.
         origin: where it comes from, in words.
+        without: rows to which no label applies (multi-label).
+        values: how the numbers to be predicted lie (regression); None for labels.
     """
 
     rows: int
     labels: dict[str, int]
     words: Lengths
     origin: str
+    without: int = 0
+    values: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +121,7 @@ class Facts:
 
     Attributes:
         source: as the recipe names it.
-        text_column, label_column: as read.
+        text_column, label_column: as read; several with commas between them.
         task: kind of task.
         label_names: in order.
         splits: train, selection, report.
@@ -134,13 +156,15 @@ class Facts:
 
 
 def _lines(facts: Facts) -> list[str]:
-    names = len(facts.label_names)
+    what = facts.task if facts.task == "regression" else f"{facts.task}, {len(facts.label_names)} labels"
+    told = "how they lie" if facts.task == "regression" else "labels, most to least"
+    columns = f"the columns {facts.text_column!r} and {_short(facts.label_column)!r}"
     return [
         f"Data    {facts.source}",
-        f"Task    {facts.task}, {names} labels, from the columns {facts.text_column!r} and {facts.label_column!r}",
+        f"Task    {what}, from {columns}",
         "",
         *_table(
-            ["split", "rows", "words: median", "95%", "longest", "labels, most to least"],
+            ["split", "rows", "words: median", "95%", "longest", told],
             [
                 [
                     name,
@@ -148,7 +172,7 @@ def _lines(facts: Facts) -> list[str]:
                     str(split.words.median),
                     str(split.words.p95),
                     f"{split.words.longest:,}",
-                    _balance(split.labels),
+                    _told(split),
                 ]
                 for name, split in facts.splits.items()
             ],
@@ -177,8 +201,18 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _balance(labels: Mapping[str, int], most: int = 4) -> str:
-    total = sum(labels.values()) or 1
+def _told(split: SplitFacts) -> str:
+    """How labels or numbers are spread."""
+    if split.values is not None:
+        lie = split.values
+        return f"mean {lie.mean:.4g} (sd {lie.sd:.4g}), {lie.least:.4g} to {lie.largest:.4g}, median {lie.median:.4g}"
+    without = (
+        f"; none applies to {split.without:,} ({split.without / split.rows:.0%})" if split.without else ""
+    )
+    return _balance(split.labels, split.rows or 1) + without
+
+
+def _balance(labels: Mapping[str, int], total: int, most: int = 4) -> str:
     ranked = sorted(labels.items(), key=lambda item: -item[1])
     shown = ranked if len(ranked) <= most else [*ranked[: most - 1], ranked[-1]]
     parts = [f"{_short(name, 24)} {count:,} ({count / total:.0%})" for name, count in shown]

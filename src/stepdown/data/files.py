@@ -290,10 +290,17 @@ def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
     """Names of class labels that the library `datasets` leaves in a Parquet file's schema."""
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
-        return {
-            name: tuple(feature["names"])
-            for name, feature in features.items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
-        }
+        return {name: names for name, feature in features.items() if (names := _names(feature))}
     except (KeyError, TypeError, ValueError):
         return {}
+
+
+def _names(feature: Any) -> tuple[str, ...]:
+    """Names of a feature of class labels, or of lists of such (older versions write the latter as a list)."""
+    if isinstance(feature, list) and feature:
+        return _names(feature[0])
+    if not isinstance(feature, dict):
+        return ()
+    member = feature.get("feature", feature)
+    is_label = isinstance(member, dict) and member.get("_type") == "ClassLabel"
+    return tuple(member.get("names") or ()) if is_label else ()

@@ -11,14 +11,17 @@ from stepdown.data import columns as reading
 from stepdown.data import read
 from stepdown.data.choose import Columns, choose
 from stepdown.data.columns import Rows, Values
-from stepdown.data.dataset import Dataset, Split
-from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts
+from stepdown.data.dataset import Dataset, Split, Task
+from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts, Spread
+from stepdown.data.held_out import Part
 from stepdown.data.infer import Inferred, infer
 from stepdown.data.read import Found
-from stepdown.data.split import Part, cut, overlap_between
-from stepdown.data.table import did_you_mean, listing
-from stepdown.errors import DataError
+from stepdown.data.split import cut, overlap_between
+from stepdown.data.strata import Strata
+from stepdown.data.table import Table, listing
 from stepdown.recipe import DataSpec
+from stepdown.tasks import TaskKind
+from stepdown.tasks import parts as text_parts
 
 _EXAMPLES = 3  # of texts with several labels
 _PAIRS = (("train", "selection"), ("train", "report"), ("selection", "report"))
@@ -35,8 +38,9 @@ def load(spec: DataSpec, seed: int) -> Dataset:
         StoreError: no room or no permission in a cache.
     """
     found = read.find(spec.source, spec.train, spec.validation, spec.test)
-    columns = choose(found.tables["train"], spec.text, spec.label or ())
-    splits, inferred, notes = understand(found, columns, spec.label_names)
+    columns = choose(found.tables["train"], spec.text, spec.label or (), spec.label_separator)
+    splits, inferred, notes = understand(found, columns, spec.label_names, spec.task)
+    task = inferred.task
     labelled, unlabeled, dropped = _labelled(splits, inferred, notes)
     if spec.max_rows is not None and len(labelled["train"]) > spec.max_rows:
         notes.append(
@@ -48,6 +52,7 @@ def load(spec: DataSpec, seed: int) -> Dataset:
         labelled["train"],
         labelled.get("validation"),
         labelled.get("test"),
+        strata=Strata.of(task, labelled["train"].labels),
         selection_fraction=spec.selection_fraction,
         report_fraction=spec.report_fraction,
         seed=seed,
@@ -55,26 +60,25 @@ def load(spec: DataSpec, seed: int) -> Dataset:
     parts = {"train": made.train, "selection": made.selection, "report": made.report}
     made.story.removed.update(unlabeled=dropped, blank=sum(rows.blank for rows in splits.values()))
     overlaps = [overlap_between(first, parts[first], second, parts[second]) for first, second in _PAIRS]
-    names = inferred.task.label_names
     facts = Facts(
         source=spec.source or listing([place for place in (spec.train, spec.validation, spec.test) if place]),
-        text_column=columns.text,
-        label_column=columns.label,
-        task=inferred.task.kind,
-        label_names=names,
-        splits={name: _split_facts(part, names, made.story.origins[name]) for name, part in parts.items()},
+        text_column=", ".join(columns.text),
+        label_column=", ".join(columns.label),
+        task=task.kind,
+        label_names=task.label_names,
+        splits={name: _split_facts(part, task, made.story.origins[name]) for name, part in parts.items()},
         unlabeled=len(unlabeled),
         shortened=sum(rows.shortened for rows in splits.values()),
         removed=Removed(**made.story.removed),
-        conflicts=_conflicts(made.train, names),
+        conflicts=_conflicts(made.train, task),
         overlaps=tuple(overlap for overlap in overlaps if overlap is not None),
         notes=(*notes, *made.story.notes),
     )
-    return Dataset(inferred.task, made.train.split, made.selection.split, made.report.split, unlabeled, facts)
+    return Dataset(task, made.train.split, made.selection.split, made.report.split, unlabeled, facts)
 
 
 def understand(
-    found: Found, columns: Columns, label_names: Sequence[str] | None
+    found: Found, columns: Columns, label_names: Sequence[str] | None, kind: TaskKind | None = None
 ) -> tuple[dict[str, Rows], Inferred, list[str]]:
     """The rows of all splits, what their labels mean, and what a user might want to know.
 
@@ -85,18 +89,20 @@ def understand(
     """
     notes = [*found.notes, *(note for table in found.tables.values() for note in table.notes)]
     if columns.guessed:
-        notes.append(
-            f"The columns were guessed: the text is in {columns.text!r}, the label in {columns.label!r}."
-        )
+        texts, labels = listing(columns.text), listing(columns.label)
+        notes.append(f"The columns were guessed: the text is in {texts}, the label in {labels}.")
     values = Values()
     splits: dict[str, Rows] = {}
     for split, table in found.tables.items():
-        if split != "train" and columns.label not in table.columns:
-            notes.append(f"{split} has no column {columns.label!r}, so it counts as no {split} split.")
+        missing = [column for column in columns.label if column not in table.columns]
+        if split != "train" and len(missing) == len(columns.label):
+            notes.append(f"{split} has no column {listing(missing)}, so it counts as no {split} split.")
             continue
         splits[split] = reading.rows(table, columns, values)
-    known = found.tables["train"].label_names.get(columns.label) or found.label_names
-    inferred = infer(splits, values, column=columns.label, label_names=label_names, known_names=known)
+    if columns.separator is not None and any(rows.unlabeled for rows in splits.values()):
+        notes.append("An empty cell is a label that is not known; where no label applies, write [].")
+    known = names_of(found, found.tables["train"], columns)
+    inferred = infer(splits, values, columns=columns, kind=kind, label_names=label_names, known_names=known)
     for split in [name for name in splits if name != "train"]:
         if (inferred.labels[split] < 0).all():
             notes.append(f"No row of {split} has a label, so it counts as no {split} split.")
@@ -104,57 +110,11 @@ def understand(
     return splits, inferred, [*notes, *inferred.notes]
 
 
-def labelled_split(
-    source: str, label_names: Sequence[str], text: Sequence[str] = (), label: Sequence[str] = ()
-) -> tuple[str, Split]:
-    """Labelled texts to measure a model on: the test split of a source, else validation, else all there is.
-
-    Args:
-        source: file, folder, hub id or built-in.
-        label_names: of the model; the data's labels are these names, or numbers of them from 0.
-        text: the text column, if it is named.
-        label: the label column, if it is named.
-
-    Returns:
-        the split's name, and its labelled rows with labels as indices into `label_names`.
-
-    Raises:
-        DataError: it cannot be read, has no labelled rows, or has a label that is not among `label_names`.
-        HubError: a hub or package index did not deliver.
-    """
-    found = read.open_source(source)
-    name = next(split for split in ("test", "validation", "train") if split in found.tables)
-    table = found.tables[name]
-    columns = choose(table, text, label)
-    values = Values()
-    rows = reading.rows(table, columns, values)
-    known = _numbered(values, label_names, table.label_names.get(columns.label) or found.label_names)
-    for said, number in values.numbers.items():
-        if said not in known and said != "-1":
-            place, row = rows.first[number]
-            raise DataError(
-                f"{place}: row {row:,}: the label {said!r} is none of the model's: {listing(label_names)}."
-                f"{did_you_mean(said, label_names)}"
-            )
-    index = np.array([*(known.get(said, -1) for said in values.numbers), -1], np.int64)
-    labels = index[rows.values]
-    if not (labels >= 0).any():
-        raise DataError(
-            f"{table.name}: no row has a label in {columns.label!r}. Expected labels to measure with."
-        )
-    return name, Split(rows.texts, labels).take(np.flatnonzero(labels >= 0))
-
-
-def _numbered(values: Values, label_names: Sequence[str], own_names: Sequence[str] | None) -> dict[str, int]:
-    """Labels of a data set to numbers of a model's: by name, by the data's own names for numbers, or as numbers."""
-    by_name = {name: number for number, name in enumerate(label_names)}
-    said = set(values.numbers) - {"-1"}
-    if said <= set(by_name):
-        return by_name
-    if own_names is not None and set(own_names) <= set(by_name):
-        return {str(number): by_name[name] for number, name in enumerate(own_names)}
-    by_number = {str(number): number for number in range(len(label_names))}
-    return by_number if said <= set(by_number) else by_name
+def names_of(found: Found, table: Table, columns: Columns) -> Sequence[str] | None:
+    """Label names that came with the data, in the order of the labels' numbers."""
+    if len(columns.label) > 1:
+        return None
+    return table.label_names.get(columns.label[0]) or found.label_names
 
 
 def _labelled(
@@ -180,14 +140,15 @@ def _labelled(
     return labelled, unlabeled, dropped
 
 
-def _split_facts(part: Part, names: Sequence[str], origin: str) -> SplitFacts:
-    counts = np.bincount(part.split.labels, minlength=len(names)).tolist()
-    return SplitFacts(
-        len(part), dict(zip(names, counts, strict=True)), Lengths.of(part.words.lengths), origin
-    )
+def _split_facts(part: Part, task: Task, origin: str) -> SplitFacts:
+    answers, words = task.answers[part.split.labels], Lengths.of(part.words.lengths)
+    if task.kind == "regression":
+        return SplitFacts(len(part), {}, words, origin, values=Spread.of(answers[:, 0]))
+    counts = dict(zip(task.label_names, answers.sum(axis=0).astype(int).tolist(), strict=True))
+    return SplitFacts(len(part), counts, words, origin, without=int((answers.sum(axis=1) == 0).sum()))
 
 
-def _conflicts(part: Part, names: Sequence[str]) -> Conflicts:
+def _conflicts(part: Part, task: Task) -> Conflicts:
     """Texts that are equal after normalisation and have different labels."""
     keys, labels = part.words.whole, part.split.labels
     order = np.lexsort((labels, keys))
@@ -198,6 +159,6 @@ def _conflicts(part: Part, names: Sequence[str]) -> Conflicts:
     examples = []
     for start, end in zip(starts[several][:_EXAMPLES], ends[several][:_EXAMPLES], strict=True):
         rows: NDArray[np.int64] = order[start:end]
-        said = tuple(names[label] for label in np.unique(labels[rows]).tolist())
-        examples.append((part.split.texts[int(rows[0])], said))
+        said = tuple(task.said(label) for label in np.unique(labels[rows]).tolist())
+        examples.append((" | ".join(text_parts(part.split.texts[int(rows[0])])), said))
     return Conflicts(int(several.sum()), int((ends - starts)[several].sum()), tuple(examples))

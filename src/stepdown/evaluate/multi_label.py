@@ -40,8 +40,9 @@ def thresholds(logits: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple
 
 
 def applies(logits: NDArray[np.float32], thresholds: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which labels apply, bool [n, labels]: those whose probability is at least their threshold."""
-    return np.asarray(special.expit(logits.astype(np.float64)) >= np.array(thresholds))
+    """Which labels apply, bool [n, labels]: those whose probability is at least their threshold, both as float32."""
+    probabilities = special.expit(logits.astype(np.float64)).astype(np.float32)
+    return np.asarray(probabilities >= np.array(thresholds, np.float32))
 
 
 def measure(

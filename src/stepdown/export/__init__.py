@@ -8,23 +8,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from stepdown import __version__, runtime
+from stepdown import __version__, runtime, tasks
 from stepdown.errors import CheckError
 from stepdown.export import graphs, int8
-from stepdown.export.loss import FEWEST_LABELLED, MOST_FLIPS, MOST_LOST, Loss, loss
-from stepdown.runtime import LongTexts, about, bundle
+from stepdown.export.loss import Loss, loss
+from stepdown.runtime import LongTexts, about, bundle, inputs
 from stepdown.students.model import TextModel, logits
 
 __all__ = ["CheckTexts", "Description", "Form", "Loss", "export"]
 
 # Largest difference between a trained model's and its bundle's probability of any label. Both compute in float32,
-# in another order of operations; measured differences are below 1e-5.
+# in another order of operations; measured differences are below 1e-5. Of a predicted number: in standard deviations.
 TOLERANCE = 1e-3
+# What rounding alone may do to a number, as a share of the largest of them: some steps of float32.
+_ROUNDING = 1e-6
 # Texts on which probabilities are compared: where the graph is wrong, a few show it.
 _COMPARED = 2000
 # Texts that no one trained on but someone will send.
@@ -62,12 +65,24 @@ class CheckTexts:
     """Real texts of the task, on which a bundle is compared with what it was made from.
 
     Attributes:
-        texts: n of them.
-        labels: int64 [n], an index into the model's label names; −1 where it is not known.
+        texts: n of them; pairs as `tasks.joined` makes them.
+        labels: int64 [n], an index into the answers; −1 where it is not known.
+        answers: as `data.dataset.Task` has them, float32 [answers, outputs]; None where each label is one of them.
+        is_pair: the texts are pairs, and so the bundle is one that reads pairs.
     """
 
     texts: Sequence[str]
     labels: np.ndarray
+    answers: np.ndarray | None = None
+    is_pair: bool = False
+
+    def truth(self, outputs: int) -> np.ndarray:
+        """The right answers, float32 [n, outputs]; rows of NaN where they are not known."""
+        answers = np.eye(outputs, dtype=np.float32) if self.answers is None else self.answers
+        found = np.full((len(self.texts), outputs), np.nan, np.float32)
+        known = self.labels >= 0
+        found[known] = answers[self.labels[known]]
+        return found
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class Description:
     Attributes:
         card: makes the text of README.md from the bytes of network and tokenizer, and from what int8 cost.
         sources: what the model was made from.
-        calibration: of its probabilities.
+        calibration: of its probabilities, thresholds of a multi-label task among it.
     """
 
     card: Callable[[int, Loss | None], str]
@@ -115,10 +130,12 @@ def export(
         versions=_versions(),
         sources=tuple(description.sources),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        task=model.task,
+        is_pair=checks.is_pair,
     )
     files = _files(model, says)
     exact = bundle.Bundle(says, files)
-    texts = [*checks.texts[:_COMPARED], *_ODD_TEXTS]
+    texts = [*checks.texts[:_COMPARED], *_odd_texts(checks.is_pair)]
     _compare(model, runtime.Classifier(exact, str(target)), texts)
     says = replace(says, long_texts=form.long_texts)
     cost = None
@@ -130,9 +147,8 @@ def export(
         cost = _lost(exact, bundle.Bundle(says, files), checks)
         if not (cost.acceptable or form.accept_loss):
             raise CheckError(
-                f"Stored as int8, {cost}. At most {MOST_FLIPS:.1%} of labels and, on {FEWEST_LABELLED:,} labelled "
-                f"texts or more, {100 * MOST_LOST:.1f} points of accuracy may change. Nothing was written. Keep "
-                "float32 weights (--weights float32), or take it as it is (--accept-loss)."
+                f"Stored as int8, {cost}. {cost.bound} Nothing was written. Keep float32 weights (--weights float32), "
+                "or take it as it is (--accept-loss)."
             )
     size = sum(map(len, files.values()))
     bundle.write(target, says, {**files, bundle.CARD: description.card(size, cost).encode()})
@@ -149,22 +165,37 @@ def _files(model: TextModel, says: about.About) -> dict[str, bytes]:
         return {name: (folder / name).read_bytes() for name in names}
 
 
+def _odd_texts(is_pair: bool) -> Sequence[str]:
+    if not is_pair:
+        return _ODD_TEXTS
+    alone = [pair for odd in _ODD_TEXTS for pair in ((odd, ""), ("", odd))]
+    pairs = [*alone, *pairwise(_ODD_TEXTS)]
+    return [tasks.joined(*pair) for pair in pairs]
+
+
 def _lost(before: bundle.Bundle, after: bundle.Bundle, checks: CheckTexts) -> Loss:
-    said = [runtime.Classifier(one).logits(list(checks.texts)) for one in (before, after)]
-    return loss(said[0], said[1], checks.labels)
+    says = before.about
+    texts = inputs.as_given(checks.texts, is_pair=says.is_pair)
+    answers = [one.decisions(one.logits(texts)) for one in map(runtime.Classifier, (before, after))]
+    return loss(says.task, answers[0], answers[1], checks.truth(len(says.label_names)))
 
 
 def _compare(model: TextModel, packed: runtime.Classifier, texts: Sequence[str]) -> None:
-    trained = logits(model, model.encode(texts)) / packed.temperature
-    expected = np.exp(trained - trained.max(1, keepdims=True))
-    expected /= expected.sum(1, keepdims=True)
-    found = packed.predict_proba(texts)
+    """Raises CheckError unless the bundle says what the model says: probabilities, or numbers by their spread."""
+    expected = logits(model, model.encode(texts))
+    found = packed.logits(inputs.as_given(texts, is_pair=packed.is_pair))
+    what, tolerance = "a probability", TOLERANCE
+    if model.task == "regression":
+        what = "a value"
+        tolerance = float(TOLERANCE * expected.std(dtype=np.float64) + _ROUNDING * np.abs(expected).max())
+    else:
+        expected, found = packed.probabilities(expected), packed.probabilities(found)
     worst = np.abs(expected - found).max(1)
     text = int(worst.argmax())
-    if worst[text] > TOLERANCE:
+    if worst[text] > tolerance:
         raise CheckError(
-            f"The bundle does not say what the trained model says: on {int((worst > TOLERANCE).sum())} of "
-            f"{len(texts)} texts a probability is off by more than {TOLERANCE}, by {worst[text]:.4f} on "
+            f"The bundle does not say what the trained model says: on {int((worst > tolerance).sum())} of "
+            f"{len(texts)} texts {what} is off by more than {tolerance:.3g}, by {worst[text]:.4g} on "
             f"{texts[text][:60]!r}. Nothing was written; please report this as a bug."
         )
 

@@ -18,12 +18,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from stepdown.export import parts
 from stepdown.students import bag
 from stepdown.students.bag import BagNetwork
 from stepdown.students.compact import CompactNetwork
-from stepdown.students.cores import DILATIONS
 from stepdown.students.model import TextModel
-from stepdown.students.tables import Tiers
 
 OPSET = 17
 _LOWEST = np.array(-3.0e38, np.float32)  # below any state; -inf would make 0 · -inf in the masked sums
@@ -41,25 +40,31 @@ def write(model: TextModel, path: Path) -> None:
 
 
 def _compact(network: CompactNetwork) -> onnx.ModelProto:
-    shape, weights = network.shape, _weights(network)
-    core_nodes, core_constants = (_gru if shape.core == "gru" else _gated_convolution)(weights, shape.hidden)
-    table_nodes, table_constants = _tables(weights, shape.tiers, shape.width)
-    inside_nodes, inside_constants = _inside()
+    shape, weights = network.shape, parts.weights(network)
+    ids, lengths = parts.OF_PAIRS if shape.is_pair else parts.SINGLE
+    pair_nodes, pair_constants = parts.pairs() if shape.is_pair else parts.NOTHING
+    table_nodes, table_constants = parts.tables(weights, shape.tiers, shape.width)
+    inside_nodes, inside_constants = parts.inside(ids, lengths)
+    core_nodes, core_constants = (
+        parts.gru(weights, shape.hidden, lengths) if shape.core == "gru" else parts.gated_convolution(weights)
+    )
+    output_nodes, output_constants = parts.output(weights, "pooled", is_pair=shape.is_pair)
     constants: dict[str, np.ndarray] = {
         **table_constants,
         **inside_constants,
         **core_constants,
         "attention_weight": weights["attention.weight"].T,
         "attention_bias": weights["attention.bias"],
-        "output_weight": weights["output.weight"].T,
-        "output_bias": weights["output.bias"],
+        **output_constants,
+        **pair_constants,
         "lowest": _LOWEST,
     }
     node = helper.make_node
     nodes = [
+        *pair_nodes,
         *table_nodes,
         *inside_nodes,
-        node("Gather", ["table", "ids"], ["embedded"]),
+        node("Gather", ["table", ids], ["embedded"]),
         *core_nodes,  # states [B, L, S]
         node("Where", ["inside", "states", "lowest"], ["masked"]),
         node("ReduceMax", ["masked"], ["highest"], axes=[1], keepdims=0),
@@ -73,21 +78,24 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
         node("Mul", ["attention", "states"], ["weighed"]),
         node("ReduceSum", ["weighed", "axis_words"], ["attended"], keepdims=0),
         node("Concat", ["highest", "mean", "attended"], ["pooled"], axis=1),
-        node("Gemm", ["pooled", "output_weight", "output_bias"], ["logits"]),
+        *output_nodes,
     ]
     return _model("compact", nodes, constants, shape.classes)
 
 
 def _bag(network: BagNetwork) -> onnx.ModelProto:
-    shape, weights = network.shape, _weights(network)
-    table_nodes, table_constants = _tables(weights, shape.tiers, shape.width)
-    inside_nodes, inside_constants = _inside()
+    shape, weights = network.shape, parts.weights(network)
+    ids, lengths = parts.OF_PAIRS if shape.is_pair else parts.SINGLE
+    pair_nodes, pair_constants = parts.pairs() if shape.is_pair else parts.NOTHING
+    table_nodes, table_constants = parts.tables(weights, shape.tiers, shape.width)
+    inside_nodes, inside_constants = parts.inside(ids, lengths)
+    output_nodes, output_constants = parts.output(weights, "mean", is_pair=shape.is_pair)
     constants: dict[str, np.ndarray] = {
         **table_constants,
         **inside_constants,
         "pair_table": weights["pairs"],
-        "output_weight": weights["output.weight"].T,
-        "output_bias": weights["output.bias"],
+        **output_constants,
+        **pair_constants,
         "start": np.array([0], np.int64),
         "second": np.array([1], np.int64),
         "before_last": np.array([-1], np.int64),
@@ -101,14 +109,15 @@ def _bag(network: BagNetwork) -> onnx.ModelProto:
     }
     node = helper.make_node
     nodes = [
+        *pair_nodes,
         *table_nodes,
         *inside_nodes,
-        node("Gather", ["table", "ids"], ["embedded"]),
+        node("Gather", ["table", ids], ["embedded"]),
         node("Mul", ["embedded", "inside_share"], ["own"]),
         node("ReduceSum", ["own", "axis_words"], ["word_sum"], keepdims=0),
         # the bucket of each pair of neighbours, as `bag.bucket` has it; a text of one word has none
-        node("Slice", ["ids", "start", "before_last", "axis_words"], ["firsts"]),
-        node("Slice", ["ids", "second", "end", "axis_words"], ["seconds"]),
+        node("Slice", [ids, "start", "before_last", "axis_words"], ["firsts"]),
+        node("Slice", [ids, "second", "end", "axis_words"], ["seconds"]),
         node("Mul", ["firsts", "first_factor"], ["first_part"]),
         node("Mul", ["seconds", "second_factor"], ["second_part"]),
         node("Add", ["first_part", "second_part"], ["mixed"]),
@@ -130,123 +139,9 @@ def _bag(network: BagNetwork) -> onnx.ModelProto:
         node("Mul", ["count", "two"], ["twice"]),
         node("Sub", ["twice", "float_one"], ["rows"]),
         node("Div", ["summed", "rows"], ["mean"]),
-        node("Gemm", ["mean", "output_weight", "output_bias"], ["logits"]),
+        *output_nodes,
     ]
     return _model("bag", nodes, constants, shape.classes)
-
-
-Part = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
-"""Nodes of a graph, and the constants that they take."""
-
-
-def _weights(network: nn.Module) -> dict[str, np.ndarray]:
-    return {
-        name: value.detach().cpu().numpy().astype(np.float32) for name, value in network.state_dict().items()
-    }
-
-
-def _inside() -> Part:
-    """Which words are a text's own: `inside` [B, L, 1], as numbers `inside_share`; `count` [B, 1] of them."""
-    constants = {
-        "zero": np.array(0, np.int64),
-        "one": np.array(1, np.int64),
-        "axis_last": np.array([-1], np.int64),
-        "axis_words": np.array([1], np.int64),
-    }
-    node = helper.make_node
-    nodes = [
-        node("Shape", ["ids"], ["size"]),
-        node("Gather", ["size", "one"], ["longest"]),
-        node("Range", ["zero", "longest", "one"], ["positions"]),
-        node("Unsqueeze", ["lengths", "axis_words"], ["column"]),
-        node("Less", ["positions", "column"], ["inside2"]),
-        node("Unsqueeze", ["inside2", "axis_last"], ["inside"]),
-        node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
-        node("Cast", ["column"], ["count"], to=TensorProto.FLOAT),
-    ]
-    return nodes, constants
-
-
-def _tables(weights: Mapping[str, np.ndarray], tiers: Tiers, width: int) -> Part:
-    """`table` [vocabulary, width] from the tiers, which the file holds as narrow as they are."""
-    nodes, constants, names = [], {}, []
-    for index, (_, columns) in enumerate(tiers):
-        name = f"table{index}"
-        constants[name] = weights[f"tables.{index}"]
-        if columns < width:
-            constants[f"pads{index}"] = np.array([0, 0, 0, width - columns], np.int64)
-            nodes.append(helper.make_node("Pad", [name, f"pads{index}"], [f"wide{index}"]))
-            name = f"wide{index}"
-        names.append(name)
-    nodes.append(helper.make_node("Concat", names, ["table"], axis=0))
-    return nodes, constants
-
-
-def _gru(weights: Mapping[str, np.ndarray], hidden: int) -> Part:
-    """`states` [B, L, 2H] from `embedded` [B, L, width]."""
-    ways = [f"core.{way}_gru" for way in ("forward", "backward")]
-    constants = {
-        "W": np.stack([_gates(weights[f"{way}.weight_ih_l0"]) for way in ways]),
-        "R": np.stack([_gates(weights[f"{way}.weight_hh_l0"]) for way in ways]),
-        "B": np.stack(
-            [
-                np.concatenate([_gates(weights[f"{way}.bias_{part}_l0"]) for part in ("ih", "hh")])
-                for way in ways
-            ]
-        ),
-        "flat": np.array([0, 0, -1], np.int64),
-    }
-    node = helper.make_node
-    nodes = [
-        node("Transpose", ["embedded"], ["words_first"], perm=[1, 0, 2]),
-        node("Cast", ["lengths"], ["lengths32"], to=TensorProto.INT32),
-        node(
-            "GRU",
-            ["words_first", "W", "R", "B", "lengths32"],
-            ["directions"],
-            hidden_size=hidden,
-            direction="bidirectional",
-            linear_before_reset=1,  # as torch computes it
-        ),
-        # [L, 2, B, H] → [B, L, 2, H] → [B, L, 2H]
-        node("Transpose", ["directions"], ["by_text"], perm=[2, 0, 1, 3]),
-        node("Reshape", ["by_text", "flat"], ["states"]),
-    ]
-    return nodes, constants
-
-
-def _gated_convolution(weights: Mapping[str, np.ndarray], hidden: int) -> Part:
-    """`states` [B, L, H] from `embedded` [B, L, width]; as in torch, what is not the text's own is zero to a layer."""
-    node = helper.make_node
-    constants: dict[str, np.ndarray] = {}
-    nodes = [
-        node("Transpose", ["embedded"], ["channels"], perm=[0, 2, 1]),
-        node("Transpose", ["inside_share"], ["inside_channels"], perm=[0, 2, 1]),
-        node("Mul", ["channels", "inside_channels"], ["layer0"]),
-    ]
-    for index, gap in enumerate(DILATIONS):
-        given, found = f"layer{index}", f"layer{index + 1}"
-        constants[f"kernel{index}"] = weights[f"core.layers.{index}.weight"]
-        constants[f"kernel_bias{index}"] = weights[f"core.layers.{index}.bias"]
-        nodes += [
-            node(
-                "Conv",
-                [given, f"kernel{index}", f"kernel_bias{index}"],
-                [f"convolved{index}"],
-                dilations=[gap],
-                pads=[gap, gap],
-            ),
-            node("Split", [f"convolved{index}"], [f"value{index}", f"gate{index}"], axis=1),
-            node("Sigmoid", [f"gate{index}"], [f"open{index}"]),
-            node("Mul", [f"value{index}", f"open{index}"], [f"gated{index}"]),
-        ]
-        summed = f"gated{index}"
-        if index > 0:
-            summed = f"summed{index}"
-            nodes.append(node("Add", [given, f"gated{index}"], [summed]))
-        nodes.append(node("Mul", [summed, "inside_channels"], [found]))
-    nodes.append(node("Transpose", [f"layer{len(DILATIONS)}"], ["states"], perm=[0, 2, 1]))
-    return nodes, constants
 
 
 def _model(
@@ -265,12 +160,6 @@ def _model(
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="stepdown")
     made.ir_version = 8  # what every runtime that knows the opset reads
     return made
-
-
-def _gates(values: np.ndarray) -> np.ndarray:
-    """From torch's order of gates (reset, update, new) to ONNX's (update, reset, hidden)."""
-    reset, update, new = np.split(values, 3)
-    return np.concatenate([update, reset, new])
 
 
 def _traced(network: nn.Module, path: Path) -> None:

@@ -12,10 +12,11 @@ import torch
 from accelerate import Accelerator
 
 from stepdown import evaluate, store, train
+from stepdown.assets import Versions
 from stepdown.data.dataset import Dataset
 from stepdown.evaluate import MetricName
-from stepdown.ladder.plan import Cell, Plan
-from stepdown.recipe import Recipe
+from stepdown.ladder.plan import TEACHER, Cell, Plan
+from stepdown.recipe import Recipe, RungSettings
 from stepdown.students.model import TextModel
 from stepdown.transfer import Transfer
 
@@ -73,6 +74,7 @@ class Context:
         transfer: all texts to learn from.
         models: folder of every model that the recipe takes from somewhere, by its name there: looked up once, so that
             a hub cannot change a model in the middle of a run.
+        versions: commits of the hub's repositories, of models and of data sets.
         data_key: digest of the labelled texts of all splits.
         trained: models of finished cells that are still needed, by cell id.
         manifests: of finished cells, by cell id.
@@ -88,6 +90,7 @@ class Context:
     data_key: str
     accelerator: Accelerator
     precision: torch.dtype
+    versions: Versions = field(default_factory=Versions)
     tell: Callable[[Happening], None] = lambda happening: None
     trained: dict[str, TextModel] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -96,6 +99,20 @@ class Context:
     def metric(self) -> MetricName:
         """The primary metric of the task."""
         return evaluate.PRIMARY[self.dataset.task.kind]
+
+    def seed(self, cell: Cell) -> int:
+        """Seed of a cell: the same in every arm, so that arms differ in what they learn from and nothing else."""
+        return self.recipe.seed * 1000 + cell.seed
+
+    def settings(self, cell: Cell) -> RungSettings:
+        """How a rung is trained. One that has the labels alone makes no last passes over them: it makes no others."""
+        settings = self.recipe.resolved_rung(cell.position - 1)
+        if not cell.teachers or not settings.gold_epochs:
+            settings = dataclasses.replace(settings, gold_epochs=0, gold_learning_rate=0.0)
+        # Hints come from the teacher: who does not learn from it, as in a chain, has none.
+        if TEACHER not in cell.teachers:
+            settings = dataclasses.replace(settings, hint_weight=0.0)
+        return settings
 
     def folder(self, cell: Cell) -> Path:
         """Where a cell keeps what it made."""

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from stepdown import train
-from stepdown.ladder import cells, teachers
+from stepdown.ladder import measuring, rungs, teachers
 from stepdown.ladder.context import Context
+from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs
 from stepdown.students import budgets, building, huggingface, vocabulary
@@ -39,6 +40,7 @@ class Estimate:
         finished: whether it is done already.
         description: of its model.
         spent: what its budget will be spent on, as `results.Spent` has it; None where it is not built to one.
+        notes: what its checkpoint holds or lacks, in plain lines.
     """
 
     seconds: float
@@ -47,24 +49,39 @@ class Estimate:
     finished: bool
     description: str
     spent: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Pace:
-    """Seconds of one training step and of asking about one text, and what was timed.
+class _Built:
+    """A model of the size that a cell will have.
 
     Attributes:
         batch_size: texts of a training step.
         trained: whether the model still has to be trained: a teacher with a head has not.
         spent: what its budget is spent on, if it is built to one.
+        notes: of how it was read.
     """
+
+    model: TextModel
+    batch_size: int
+    trained: bool = True
+    spent: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """Seconds of one training step and of asking about one text, and what was timed."""
 
     step: float
     text: float
-    model: TextModel
-    batch_size: int
-    trained: bool
-    spent: dict[str, Any] | None
+    built: _Built
+
+    @property
+    def model(self) -> TextModel:
+        """What was timed."""
+        return self.built.model
 
 
 def estimate(context: Context) -> dict[str, Estimate]:
@@ -86,7 +103,7 @@ def estimate(context: Context) -> dict[str, Estimate]:
             continue
         if cell.is_mean:
             # Its members are measured by then.
-            found[cell.id] = Estimate(0.0, 0.0, 0, False, cells.mean_of(cell))
+            found[cell.id] = Estimate(0.0, 0.0, 0, False, measuring.mean_of(cell))
             continue
         taught_by = context.plan.taught_by(cell)
         # From the top down: what copies the teacher's layers finds the teacher there.
@@ -112,23 +129,24 @@ def _finished(context: Context, cell: Cell, found: dict[str, Estimate]) -> dict[
     above = (TEACHER, *cell.teachers) if cell.position else cell.teachers
     if not all(name in found and found[name].finished for name in above):
         return None
-    return cells.finished(context, cell)
+    return manifest_of(context, cell)
 
 
 def _pace(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Pace:
     position = cell.position
-    model, batch_size, trained, spent = _model(context, cell, paces)
+    built = _model(context, cell, paces)
+    model, batch_size = built.model, built.batch_size
     precision = context.precision_of(model)
     count = batch_size * _STEPS[model.kind]
     texts = _some(context, max(_ASKED, count), labelled=position == 0)
     learned = model.encode(texts[:count])
     accumulate = context.recipe.resolved_rung(position - 1).accumulate if position else 1
-    step = _step(context, model, learned, batch_size, accumulate) if trained else 0.0
+    step = _step(context, model, learned, batch_size, accumulate) if built.trained else 0.0
     asked = model.encode(texts[:_ASKED])
     logits(model, asked, precision=precision)
     last = time.perf_counter()
     logits(model, asked, precision=precision)
-    return _Pace(step, (time.perf_counter() - last) / len(asked), model, batch_size, trained, spent)
+    return _Pace(step, (time.perf_counter() - last) / len(asked), built)
 
 
 def _some(context: Context, count: int, *, labelled: bool) -> list[str]:
@@ -165,29 +183,27 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, a
     return float(np.mean(times[len(times) // 2 :]))
 
 
-def _model(
-    context: Context, cell: Cell, paces: dict[str, _Pace]
-) -> tuple[TextModel, int, bool, dict[str, Any] | None]:
-    """A model of the size that the cell will have, texts of an update, whether it is to be trained, what it spends."""
+def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Built:
     recipe, task = context.recipe, context.dataset.task
-    names, length = task.label_names, recipe.data.max_length
+    names, length, is_pair = task.label_names, recipe.data.max_length, task.is_pair
     if cell.position == 0:
         folder = context.models[teachers.name_of(context, cell)]
-        found = huggingface.load_teacher(folder, names, max_length=length, task=task.kind)
-        return found.model, recipe.teacher.batch_size, not found.has_head, None
+        found = huggingface.load_teacher(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
+        return _Built(found.model, recipe.teacher.batch_size, not found.has_head, notes=found.notes)
     settings = recipe.resolved_rung(cell.position - 1)
     size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
-    wanted = cells.wanted_of(settings)
+    wanted = rungs.wanted_of(settings, is_pair=is_pair)
     if wanted is not None:
         counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
         words, shape = budgets.sized(wanted, names, counts, counts)
         spent = building.spent(wanted, shape, building.coverage(words, counts))
-        return building.untaught(words, shape, names, length, task=task.kind), size, True, spent
+        return _Built(building.untaught(words, shape, names, length, task=task.kind), size, spent=spent)
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size, True, None
-    found = huggingface.load(context.models[settings.model], names, max_length=length, task=task.kind)
-    return found.model, size, True, None
+        return _Built(huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size)
+    folder = context.models[settings.model]
+    found = huggingface.load(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
+    return _Built(found.model, size, notes=found.notes)
 
 
 def _cost(
@@ -204,8 +220,8 @@ def _cost(
     asking = sum(paces[_like(context.plan.cell(name))].text for name in fresh) * len(context.transfer)
     if cell.position == 0:
         epochs = 0
-        if pace.trained:
-            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(labelled, pace.batch_size)
+        if pace.built.trained:
+            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(labelled, pace.built.batch_size)
         learned = epochs * labelled
         measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:
@@ -214,8 +230,9 @@ def _cost(
         if cell.teachers:
             learned = settings.epochs * len(context.transfer) + settings.gold_epochs * labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
-    seconds = asking + learned / pace.batch_size * pace.step + measured * pace.text
+    seconds = asking + learned / pace.built.batch_size * pace.step + measured * pace.text
     if first and pace.model.kind in FAMILIES:
         seconds += pace.model.tokenizer.vocab_size * paces[context.plan.top[0]].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)
-    return Estimate(seconds, asking, size, False, pace.model.description, pace.spent)
+    built = pace.built
+    return Estimate(seconds, asking, size, False, pace.model.description, built.spent, built.notes)

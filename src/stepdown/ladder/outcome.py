@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from stepdown import __version__, compare, evaluate
-from stepdown.ladder.cells import folder_digest, said
+from stepdown import __version__, assets, compare, evaluate
 from stepdown.ladder.context import Context
+from stepdown.ladder.finished import folder_digest, said
 from stepdown.ladder.plan import TEACHER, Arm, Cell
 from stepdown.results import table
 
@@ -150,13 +150,13 @@ def _environment(context: Context) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "packages": {name: version(name) for name in packages},
         "models": {name: _identity(folder) for name, folder in context.models.items()},
+        "data": context.versions.of("dataset"),
     }
 
 
 def _identity(folder: Path) -> str:
     """The commit of a model in the hub's cache, where a folder is named by it; else a digest of its files."""
-    is_commit = folder.parent.name == "snapshots"
-    return folder.name if is_commit else folder_digest(folder)[:16]
+    return folder.name if assets.hub_name(folder) else folder_digest(folder)[:16]
 
 
 def _summary(context: Context, chosen: Cell, rows: list[dict[str, Any]]) -> dict[str, Any]:

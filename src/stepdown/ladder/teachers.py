@@ -38,7 +38,9 @@ def take(context: Context, cell: Cell, seed: int) -> tuple[TextModel, dict[str, 
     spec, dataset = context.recipe.teacher, context.dataset
     folder, length = context.models[name_of(context, cell)], context.recipe.data.max_length
     task = dataset.task
-    found = huggingface.load_teacher(folder, task.label_names, max_length=length, seed=seed, task=task.kind)
+    found = huggingface.load_teacher(
+        folder, task.label_names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
+    )
     model, held_out = found.model, dataset.selection
     context.tell(Begun(cell.id, model.description, finished_before=False))
     if found.has_head:

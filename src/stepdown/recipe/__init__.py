@@ -1,10 +1,11 @@
 """Recipes: what a run is made of, as a typed schema, checked whole before anything is spent.
 
 `load` reads a shipped recipe or a file, `parse` a mapping, `dump` writes one back, `template` renders the
-commented recipe that `stepdown init` leaves with the user.
+commented recipe that `stepdown init` leaves with the user. `load_pretraining` reads one of `stepdown pretrain`.
 """
 
-from stepdown.recipe.files import dump, load, load_sources, parse, shipped
+from stepdown.recipe.files import dump, load, load_pretraining, load_sources, parse, shipped
+from stepdown.recipe.pretraining import PretrainRecipe
 from stepdown.recipe.schema import (
     Arm,
     CompareSpec,
@@ -26,6 +27,7 @@ __all__ = [
     "DistillSpec",
     "Kind",
     "Loss",
+    "PretrainRecipe",
     "Recipe",
     "RungSettings",
     "RungSpec",
@@ -34,6 +36,7 @@ __all__ = [
     "TransferSpec",
     "dump",
     "load",
+    "load_pretraining",
     "load_sources",
     "parse",
     "run_name",

@@ -4,7 +4,7 @@ import datetime
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -40,6 +40,24 @@ _REPEATED = ("rungs", "sources")
 
 
 @dataclass(frozen=True)
+class Form:
+    """A kind of recipe, as messages about it need it.
+
+    Attributes:
+        schema: of the whole.
+        tables: schema of each table.
+        choices: words that a key may hold, of keys that have a choice.
+    """
+
+    schema: type[BaseModel]
+    tables: Mapping[str, type[BaseModel]]
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+RUN = Form(Recipe, TABLES, CHOICES)
+
+
+@dataclass(frozen=True)
 class Fault:
     """One mistake: the key's path, such as `("rungs", 1, "epochs")`, and what is wrong there."""
 
@@ -50,7 +68,7 @@ class Fault:
         return f"{dotted(self.path)}: {self.says}"
 
 
-def of_schema(error: ValidationError) -> Iterator[Fault]:
+def of_schema(error: ValidationError, form: Form = RUN) -> Iterator[Fault]:
     """The schema's findings as faults."""
     details = error.errors(include_url=False)
     for detail in details:
@@ -58,12 +76,12 @@ def of_schema(error: ValidationError) -> Iterator[Fault]:
         # A list counts as too short when its entries are faulty; then the entries' faults say it all.
         inside = any(other["loc"][: len(place)] == place and other is not detail for other in details)
         if not (inside and detail["type"] == "too_short"):
-            yield Fault(place, _says(detail))
+            yield Fault(place, _says(detail, form))
 
 
-def ordered(faults: Iterable[Fault]) -> list[str]:
+def ordered(faults: Iterable[Fault], form: Form = RUN) -> list[str]:
     """The faults' texts, table by table as in the schema and rung by rung."""
-    sections = list(Recipe.model_fields)
+    sections = list(form.schema.model_fields)
 
     def place(fault: Fault) -> tuple[int, int]:
         first, second = (*fault.path, None, None)[:2]
@@ -113,45 +131,45 @@ def nearest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
     return folded[close[0]] if close else None
 
 
-def _says(detail: ErrorDetails) -> str:
+def _says(detail: ErrorDetails, form: Form) -> str:
     path, kind, value = detail["loc"], detail["type"], detail["input"]
     if kind == "extra_forbidden":
-        return _unknown(path)
+        return _unknown(path, form)
     if path[-1] == "[key]":
         return f"found {found(value)} as a key; expected text"
-    expected = _expected(path)
+    expected = _expected(path, form)
     if kind == "missing":
         return f"missing; expected {expected}"
     if kind != "literal_error":
         return f"found {found(value)}; expected {expected}"
-    choices = CHOICES[next(part for part in reversed(path) if isinstance(part, str))]
+    choices = form.choices[next(part for part in reversed(path) if isinstance(part, str))]
     if isinstance(path[-1], int):
         expected = f"one of {', '.join(choices)}"
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     return f"found {found(value)}; expected {expected}{hint}"
 
 
-def _expected(path: tuple[str | int, ...]) -> str:
+def _expected(path: tuple[str | int, ...], form: Form) -> str:
     """The description of the field that a path leads into."""
-    fields: Mapping[str, FieldInfo] = Recipe.model_fields
+    fields: Mapping[str, FieldInfo] = form.schema.model_fields
     says = ""
     for part in path:
         if isinstance(part, int):
             says = f"a table, {_heading(str(path[0]))}" if path[0] in _REPEATED and len(path) == 2 else says
         elif part in fields:
             says = fields[part].description or ""
-            fields = TABLES[part].model_fields if part in TABLES else {}
+            fields = form.tables[part].model_fields if part in form.tables else {}
     return says
 
 
-def _unknown(path: tuple[str | int, ...]) -> str:
+def _unknown(path: tuple[str | int, ...], form: Form) -> str:
     """What to say of a key that is not in the schema: the nearest in its table, or the table that has it."""
     key = str(path[-1])
-    table = TABLES[str(path[0])] if len(path) > 1 else Recipe
+    table = form.tables[str(path[0])] if len(path) > 1 else form.schema
     near = nearest(key, table.model_fields)
     if near:
         return f"unknown key. Did you mean {literal(near)}?"
-    homes = [_heading(name) for name, other in TABLES.items() if key in other.model_fields]
+    homes = [_heading(name) for name, other in form.tables.items() if key in other.model_fields]
     if homes:
         return f"unknown key here; it is a key of {' and '.join(homes)}"
     return f"unknown key; the keys here are {', '.join(table.model_fields)}"

@@ -10,8 +10,9 @@ import tomli_w
 from pydantic import BaseModel, Field, ValidationError
 
 from stepdown.errors import RecipeError
-from stepdown.recipe import limits, paths, rules
-from stepdown.recipe.faults import Fault, found, nearest, of_schema, ordered
+from stepdown.recipe import limits, paths, pretraining, rules
+from stepdown.recipe.faults import RUN, Fault, Form, found, nearest, of_schema, ordered
+from stepdown.recipe.pretraining import PretrainRecipe
 from stepdown.recipe.schema import Recipe, SourceSpec
 from stepdown.recipe.sets import apply
 
@@ -36,11 +37,26 @@ def load(name_or_path: str | Path, sets: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: no such recipe, it cannot be read, or it has faults; all of them are named.
     """
-    path = _find(name_or_path)
-    mapping = paths.absolute(_read(path), path.parent)
-    assert isinstance(mapping, dict)
-    changed, unset = apply(mapping, sets)
+    changed, unset = _changed(_find(name_or_path, shipped()), sets)
+    _refuse_other_kind(changed, str(name_or_path), "run", RUN, pretraining.FORM)
     return _build(changed, str(name_or_path), unset)
+
+
+def load_pretraining(path: str | Path, sets: Sequence[str] = ()) -> PretrainRecipe:
+    """Reads a recipe of `stepdown pretrain`.
+
+    Args:
+        path: a TOML file. Paths in it are relative to its folder.
+        sets: as for `load`.
+
+    Raises:
+        RecipeError: no such recipe, it cannot be read, or it has faults; all of them are named.
+    """
+    changed, unset = _changed(_find(path, {}), sets)
+    _refuse_other_kind(changed, str(path), "pretrain", pretraining.FORM, RUN)
+    found = _checked(changed, pretraining.FORM, list(pretraining.broken(changed)), str(path), unset)
+    assert isinstance(found, PretrainRecipe)
+    return found
 
 
 def parse(mapping: Mapping[str, object], source: str = "recipe", base: Path | None = None) -> Recipe:
@@ -68,7 +84,7 @@ def load_sources(name_or_path: str | Path) -> tuple[SourceSpec, ...]:
     Raises:
         RecipeError: no such recipe or file, it cannot be read, has none, or they have faults.
     """
-    mapping = _read(_find(name_or_path))
+    mapping = _read(_find(name_or_path, shipped()))
     if not mapping.get("sources"):
         says = "has no [[sources]]; expected such tables, each with name, role and licence"
         raise RecipeError(str(name_or_path), [says])
@@ -83,9 +99,10 @@ class _Sources(BaseModel):
     sources: tuple[SourceSpec, ...] = Field(strict=False)
 
 
-def dump(recipe: Recipe) -> str:
-    """TOML that alone reproduces a recipe: every default is written, and `parse` reads an equal one."""
-    stated = recipe.resolved().model_dump(exclude_none=True)
+def dump(recipe: Recipe | PretrainRecipe) -> str:
+    """TOML that alone reproduces a recipe: every default is written, and it reads as an equal one."""
+    spelled = recipe.resolved() if isinstance(recipe, Recipe) else recipe
+    stated = spelled.model_dump(exclude_none=True)
     # An empty list of tables would be written as a key of its own.
     return tomli_w.dumps({key: _plain(value) for key, value in stated.items() if value != ()})
 
@@ -99,23 +116,50 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
+def _changed(path: Path, sets: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """A file's mapping with absolute paths and the settings made, and the faults of settings that were not."""
+    mapping = paths.absolute(_read(path), path.parent)
+    assert isinstance(mapping, dict)
+    return apply(mapping, sets)
+
+
+def _refuse_other_kind(
+    mapping: Mapping[str, object], source: str, command: str, form: Form, other: Form
+) -> None:
+    """A recipe that has tables of another command alone belongs there: one sentence rather than ten faults."""
+    if not mapping.keys() & form.tables.keys() and mapping.keys() & other.tables.keys():
+        elsewhere = {"run": "pretrain", "pretrain": "run"}[command]
+        raise RecipeError(
+            source, [f"is a recipe of `stepdown {elsewhere}`; expected one of `stepdown {command}`"]
+        )
+
+
 def _build(mapping: dict[str, object], source: str, unset: list[str]) -> Recipe:
-    faults: list[Fault] = [*limits.refused(mapping), *rules.broken(mapping)]
-    recipe = None
-    try:
-        recipe = Recipe.model_validate(mapping)
-    except ValidationError as error:
-        # Where a rule has spoken, it knows more than the schema.
-        spoken = {fault.path for fault in faults}
-        faults += [fault for fault in of_schema(error) if fault.path not in spoken]
-    if recipe is None or faults or unset:
-        raise RecipeError(source, [*unset, *ordered(faults)])
+    faults = [*limits.refused(mapping), *rules.broken(mapping)]
+    recipe = _checked(mapping, RUN, faults, source, unset)
+    assert isinstance(recipe, Recipe)
     return recipe.resolved()
 
 
-def _find(name_or_path: str | Path) -> Path:
-    """The file that is meant: a shipped recipe by its bare name, else a file that exists and is no folder."""
-    known, name = shipped(), str(name_or_path)
+def _checked(
+    mapping: dict[str, object], form: Form, faults: list[Fault], source: str, unset: list[str]
+) -> BaseModel:
+    """The recipe that a mapping makes; an error with all faults, those found before among them."""
+    recipe = None
+    try:
+        recipe = form.schema.model_validate(mapping)
+    except ValidationError as error:
+        # Where a rule has spoken, it knows more than the schema.
+        spoken = {fault.path for fault in faults}
+        faults = [*faults, *(fault for fault in of_schema(error, form) if fault.path not in spoken)]
+    if recipe is None or faults or unset:
+        raise RecipeError(source, [*unset, *ordered(faults, form)])
+    return recipe
+
+
+def _find(name_or_path: str | Path, known: Mapping[str, Path]) -> Path:
+    """The file that is meant: one of the known by its bare name, else a file that exists and is no folder."""
+    name = str(name_or_path)
     if isinstance(name_or_path, str) and name in known:
         return known[name]
     path = Path(name_or_path)
@@ -130,7 +174,10 @@ def _find(name_or_path: str | Path) -> Path:
     if is_there:
         return path
     if path.suffix or len(path.parts) > 1:
-        raise RecipeError(name, [f"no such file.{_neighbour(path)} `stepdown init DATA` writes a recipe"])
+        advice = " `stepdown init DATA` writes a recipe" if known else ""
+        raise RecipeError(name, [f"no such file.{_neighbour(path)}{advice}"])
+    if not known:
+        raise RecipeError(name, ["no such file; expected a recipe, a .toml file"])
     near = nearest(name, known)
     hint = f" Did you mean {near}?" if near else ""
     raise RecipeError(name, [f"no such recipe.{hint} Shipped are {', '.join(known)}; or name a .toml file"])

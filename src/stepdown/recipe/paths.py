@@ -32,6 +32,9 @@ PATH_KEYS = frozenset(
         ("transfer", "unlabeled"),
         ("teacher", "model"),
         ("rungs", "model"),
+        ("text", "unlabeled"),
+        ("text", "keep_out"),
+        ("model", "vocabulary"),
     }
 )
 

@@ -8,6 +8,7 @@ names it.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from stepdown.recipe import kinds
 from stepdown.recipe.faults import Fault, did_you_mean, found, nearest
 from stepdown.recipe.limits import rungs, table, words
 from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS
@@ -24,9 +25,10 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         yield from _places(data)
     yield from _columns(data)
     yield from _fractions(data)
+    yield from kinds.broken(recipe)
     for key in ("source", "train"):
-        yield from _builtin(("data", key), words(data.get(key)), BUILTIN_DATA)
-    yield from _builtin(("transfer", "unlabeled"), words(transfer.get("unlabeled")), BUILTIN_DATA)
+        yield from builtin(("data", key), words(data.get(key)), BUILTIN_DATA)
+    yield from builtin(("transfer", "unlabeled"), words(transfer.get("unlabeled")), BUILTIN_DATA)
     yield from _teacher(words(teacher.get("model")))
     yield from _weights(table(recipe, "distill"), rungs(recipe))
     for index, rung in enumerate(rungs(recipe)):
@@ -36,7 +38,8 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         yield from _word_dropout(index, rung)
         yield from _hints(index, rung)
     yield from _repeats(("compare", "arms"), words(table(recipe, "compare").get("arms")))
-    yield from _repeats(("data", "label_names"), words(data.get("label_names")))
+    for key in ("text", "label", "label_names"):
+        yield from _repeats(("data", key), words(data.get(key)))
 
 
 def _places(data: Mapping[str, object]) -> Iterator[Fault]:
@@ -68,7 +71,8 @@ def _fractions(data: Mapping[str, object]) -> Iterator[Fault]:
         yield Fault(("data", "report_fraction"), says)
 
 
-def _builtin(path: tuple[str | int, ...], names: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Fault]:
+def builtin(path: tuple[str | int, ...], names: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Fault]:
+    """Names of built-ins that there are not."""
     for name in names:
         if name.startswith("demo:") and name not in known:
             hint = did_you_mean(name, known)
@@ -76,7 +80,7 @@ def _builtin(path: tuple[str | int, ...], names: tuple[str, ...], known: tuple[s
 
 
 def _teacher(models: tuple[str, ...]) -> Iterator[Fault]:
-    yield from _builtin(("teacher", "model"), models, BUILTIN_MODELS)
+    yield from builtin(("teacher", "model"), models, BUILTIN_MODELS)
     yield from _repeats(("teacher", "model"), models)
     for model in models:
         if model in FAMILIES or model.startswith("teacher:"):
@@ -105,7 +109,7 @@ def _model(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     path, model = ("rungs", index, "model"), rung.get("model")
     if not isinstance(model, str):
         return
-    yield from _builtin(path, (model,), BUILTIN_MODELS)
+    yield from builtin(path, (model,), BUILTIN_MODELS)
     name = model.casefold()
     if name.startswith("labels:"):
         yield Fault(path, f"found {found(model)}: soft labels are a teacher, not a rung")

@@ -8,8 +8,19 @@ out, in `limits`. Instances are frozen. Make one with `load` or `parse`, which c
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from stepdown.recipe import fields
+from stepdown.recipe.fields import Spec as _Spec
+from stepdown.recipe.fields import Word, Words, listed
+from stepdown.recipe.fields import fraction as _fraction
+from stepdown.recipe.fields import learning_rate as _learning_rate
+from stepdown.recipe.fields import share as _share
+from stepdown.recipe.fields import switch as _switch
+from stepdown.recipe.fields import text as _text
+from stepdown.recipe.fields import weight as _weight
+from stepdown.recipe.fields import whole as _whole
+from stepdown.recipe.fields import words as _words
 from stepdown.recipe.settings import (
     DEFAULT_CORE,
     DEFAULTS,
@@ -34,47 +45,6 @@ LEAST_PARAMS = 5_000
 LEAST_BYTES = 50_000
 
 
-def listed(value: object) -> object:
-    """A string or a list as a tuple; anything else as it is, for the schema to refuse."""
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
-
-
-Word = Annotated[str, Field(min_length=1)]
-Words = Annotated[tuple[Word, ...], BeforeValidator(listed)]
-
-
-def _words(default: Any, says: str) -> Any:
-    return Field(default, min_length=1, description=says)
-
-
-def _text(default: Any, says: str) -> Any:
-    return Field(default, min_length=1, description=says)
-
-
-def _whole(default: Any, least: int, why: str = "") -> Any:
-    return Field(default, ge=least, description=f"a whole number, at least {least:,}{why}")
-
-
-def _weight(default: Any) -> Any:
-    return Field(default, ge=0, allow_inf_nan=False, description="a number, 0 or above")
-
-
-def _share(default: Any) -> Any:
-    return Field(default, ge=0, lt=1, allow_inf_nan=False, description="a number from 0 to below 1")
-
-
-def _fraction(default: Any) -> Any:
-    says = "a number above 0, at most 0.5: a share of the rows"
-    return Field(default, gt=0, le=0.5, allow_inf_nan=False, description=says)
-
-
-def _learning_rate(default: Any) -> Any:
-    says = "a number above 0, at most 1, such as 1e-4"
-    return Field(default, gt=0, le=1, allow_inf_nan=False, description=says)
-
-
 def _temperature(default: Any) -> Any:
     says = "a number above 0: 1.0 takes the teacher's probabilities as they are, 2.0 to 4.0 softens them"
     return Field(default, gt=0, allow_inf_nan=False, description=says)
@@ -97,16 +67,6 @@ def _gold_learning_rate() -> Any:
     return Field(None, gt=0, le=1, allow_inf_nan=False, description=says)
 
 
-def _switch(default: Any) -> Any:
-    return Field(default, description="true or false")
-
-
-class _Spec(BaseModel):
-    # Strict: TOML has types, and `seeds = true` or `epochs = "5"` is a mistake worth showing.
-    # Python's regular expressions, so that `run_name` means the same characters.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, regex_engine="python-re")
-
-
 class DataSpec(_Spec):
     """`[data]`: where the labelled texts are, and how they are cut."""
 
@@ -116,10 +76,13 @@ class DataSpec(_Spec):
     train: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     validation: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     test: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
-    text: Words = _words(..., "the name of the column that holds the text")
-    label: Words | None = _words(None, "the name of the column that holds the label")
+    text: Words = _words(..., "the name of the column that holds the text, or of two that make a pair")
+    label: Words | None = _words(
+        None, "the name of the column that holds the label, or of several of 0 and 1, a label each"
+    )
     task: TaskKind | None = Field(
-        default=None, description='"single-label" (two classes or more), or leave it out'
+        default=None,
+        description='"single-label", "multi-label" or "regression", or leave it out: the labels tell',
     )
     label_names: Annotated[tuple[Word, ...], BeforeValidator(listed)] | None = Field(
         default=None,
@@ -133,15 +96,22 @@ class DataSpec(_Spec):
     report_fraction: float = _fraction(0.1)
 
 
-class TransferSpec(_Spec):
-    """`[transfer]`: more texts for the teacher to label."""
+class UnlabeledSpec(_Spec):
+    """Texts without labels, and how they are taken."""
 
     unlabeled: Words = Field(
         default=(), description="a hub id, a folder or a file of texts, or a list of them"
     )
-    text: Words | None = _words(None, "the name of the column that holds the unlabelled text")
+    text: Words | None = _words(
+        None, "the name of the column that holds the unlabelled text, or of two that make a pair"
+    )
     split_sentences: bool = _switch(False)
     max_texts: int | None = _whole(None, 1, ", or leave it out for all")
+
+
+class TransferSpec(UnlabeledSpec):
+    """`[transfer]`: more texts for the teacher to label."""
+
     views: int = _whole(0, 0)
 
 
@@ -228,13 +198,8 @@ class SourceSpec(_Spec):
 class Recipe(_Spec):
     """A whole recipe: the data, the teacher, the rungs below it, and what is compared."""
 
-    name: str = Field(
-        ...,
-        max_length=60,
-        pattern=r"^\w[\w.-]*\Z",
-        description="a name for the run's folder: letters, digits, - _ . and no space, at most 60",
-    )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number from 0 to 4,294,967,295")
+    name: str = fields.run_name()
+    seed: int = fields.seed()
     data: DataSpec = Field(..., description="the table [data]")
     transfer: TransferSpec | None = Field(default=None, description="the table [transfer]")
     teacher: TeacherSpec = Field(..., description="the table [teacher]")
@@ -261,6 +226,8 @@ class Recipe(_Spec):
         core = (rung.core or DEFAULT_CORE) if kind == "compact" else None
         # Weakest first, and None leaves what is there.
         chosen: dict[str, Any] = asdict(training_for(kind, core))
+        if self.data.task == "regression":
+            chosen["loss"] = "mse"
         for said in (self.distill.model_dump(), rung.model_dump()):
             chosen |= {key: value for key, value in said.items() if value is not None}
         chosen |= {

@@ -17,9 +17,10 @@ _DATA = {
     "train": "instead of source, when each split has a file of its own",
     "validation": "where anything is chosen; cut from train if absent",
     "test": "where results are told; cut from train if absent",
-    "text": "column of the text",
-    "label": "column of the label",
-    "task": "two classes or more, one label a text",
+    "text": "column of the text; two columns make a pair",
+    "label": "column of the label, of lists of labels, or of a number; or several columns of 0 and 1",
+    "label_separator": "what parts the labels of one cell, where a cell holds several",
+    "task": "single-label, multi-label or regression; if absent, the labels tell",
     "label_names": "names of the labels 0, 1, …, where the data has only numbers",
     "max_length": "longer texts are cut to so many tokens",
     "max_rows": "takes so many labelled rows of train, drawn at random, for a quick try; all if absent",
@@ -28,7 +29,7 @@ _DATA = {
 }
 _TRANSFER = {
     "unlabeled": "texts of the same kind: hub id[:config][#split] · folder · file, or a list of them",
-    "text": "column of the text",
+    "text": "column of the text; two columns where the data has pairs",
     "split_sentences": "true labels sentence by sentence",
     "max_texts": "takes so many of them; all if absent",
     "views": "texts made of each labelled one (parts, mixtures), where there is no other text",
@@ -69,7 +70,8 @@ _EXAMPLES: Mapping[str, object] = {
     "validation": "validation.csv",
     "test": "test.csv",
     "label": "label",
-    "task": "single-label",
+    "label_separator": ";",
+    "task": "multi-label",
     "label_names": ["negative", "positive"],
     "unlabeled": ["more-texts.csv"],
     "text": "text",
@@ -131,7 +133,7 @@ def template(
                 "more texts for the teacher to label: what raises the student most",
                 off=True,
             ),
-            *_table(_TRANSFER, TransferSpec, {}),
+            *_table(_TRANSFER, TransferSpec, {}, _transfer_examples(data)),
             "",
             "[teacher]",
             *_table(_TEACHER, TeacherSpec, {"model": "demo:minilm-l6"}),
@@ -158,6 +160,12 @@ def template(
     )
 
 
+def _transfer_examples(data: Mapping[str, object]) -> Mapping[str, object]:
+    """Where the data has pairs, so have the unlabelled texts."""
+    text = data.get("text")
+    return {**_EXAMPLES, "text": text} if isinstance(text, list | tuple) and len(text) == 2 else _EXAMPLES
+
+
 def run_name(text: str) -> str:
     """A text, such as a file's stem, as a name that a recipe may have."""
     return re.sub(r"[^\w.-]+", "-", text).lstrip(".-")[:60].rstrip(".-") or "run"
@@ -182,12 +190,13 @@ def _table(
     meanings: Mapping[str, str],
     spec: type[BaseModel],
     stated: Mapping[str, object],
+    examples: Mapping[str, object] = _EXAMPLES,
 ) -> list[str]:
     """A line for each key: as stated, else behind a # with its default or an example."""
     lines = []
     for key, says in meanings.items():
         default = spec.model_fields[key].default
-        shown = default if default or key not in _EXAMPLES else _EXAMPLES[key]
+        shown = default if default or key not in examples else examples[key]
         is_stated = stated.get(key) is not None
         lines.append(_line(key, stated[key] if is_stated else shown, says, off=not is_stated))
     return lines

@@ -1,7 +1,8 @@
 """Reports of a run, from the dict of its `results.json` alone.
 
 Four ways to read the same: `terminal` (aligned text), `markdown`, `html` (one self-contained page) and `json`
-(the document itself). `card` is the README of a bundle. What they say is decided once, in `content`.
+(the document itself). `card` is the README of a bundle. What they say is decided once, in `content`. `loss_curve` is
+the drawing of a pretraining.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any
 
 from stepdown.report.card import Packed, card
 from stepdown.report.html import html
+from stepdown.report.loss_curve import loss_curve
 from stepdown.report.markdown import markdown
 from stepdown.report.terminal import terminal
 from stepdown.results import Results, parse, to_dict
 
-__all__ = ["FORMATS", "Packed", "card", "html", "json", "markdown", "terminal"]
+__all__ = ["FORMATS", "Packed", "card", "html", "json", "loss_curve", "markdown", "terminal"]
 
 
 def json(results: Mapping[str, Any] | Results) -> str:

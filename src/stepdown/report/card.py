@@ -23,6 +23,7 @@ from stepdown.report.content import (
 from stepdown.report.markdown import escape
 from stepdown.results import Cell, Results, parse
 from stepdown.runtime import Source
+from stepdown.tasks import TaskKind
 
 _FOLDERS = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\\\](?:[^/\\\\\s:]+[/\\\\])+")
 
@@ -43,12 +44,16 @@ class Packed:
         sources: what it was made from.
         use: sentences on how it reads texts.
         quality: sentences on how it differs from the trained model.
+        task: what it answers.
+        is_pair: it reads pairs of texts.
     """
 
     bytes: int
     sources: tuple[Source, ...] = ()
     use: tuple[str, ...] = ()
     quality: tuple[str, ...] = ()
+    task: TaskKind = "single-label"
+    is_pair: bool = False
 
 
 def card(results: Mapping[str, Any] | Results, packed: Packed | None = None) -> str:
@@ -79,28 +84,17 @@ def card(results: Mapping[str, Any] | Results, packed: Packed | None = None) -> 
 
 def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterator[str]:
     teacher = run.cells[0]
-    names = ", ".join(escape(name) for name in told.label_names)
+    asked, given = ('"…" "…"', '("…", "…")') if packed.is_pair else ('"…"', '"…"')
     yield from (f"# {escape(told.title)}", "", escape(told.headline), "")
-    yield from ("## Use", "", "```sh", 'stepdown predict THIS_FOLDER "…"', "```", "")
+    yield from ("## Use", "", "```sh", f"stepdown predict THIS_FOLDER {asked}", "```", "")
     yield from ("```python", "import stepdown", "", 'model = stepdown.Classifier.load("THIS_FOLDER")')
-    yield from ('print(model.predict(["…"]))', "```", "")
-    yield from (f"It answers with one of {len(told.label_names)} labels: {names}.", "")
+    yield from (f"print(model.predict([{given}]))", "```", "")
+    yield from (_answers(told.label_names, packed.task), "")
     for sentence in packed.use:
         yield from (escape(sentence), "")
     yield from ("## How good it is", "")
-    title = TITLES[run.metric]
-    found = interval(run.summary.accuracy, run.metric)
-    yield f"- {title[0].upper()}{title[1:]} on {run.data.report:,} texts kept aside: {found}, 95% interval."
-    seeds = sum((cell.position, cell.arm) == (student.position, student.arm) for cell in run.cells)
-    if seeds > 1:
-        mean = figure(run.summary.mean_accuracy_over_seeds, run.metric)
-        yield f"- Mean over {seeds} seeds trained alike: {mean}. This one did best on the selection texts."
-    if "macro_f1" in student.metrics:
-        yield f"- Macro F1: {percent(student.metrics['macro_f1'].value)}."
-    if "agreement" in student.metrics:
-        yield f"- It says what its teacher says on {interval(student.metrics['agreement'])} of them."
-    yield from (f"- {escape(sentence)}" for sentence in packed.quality)
-    yield from (f"- {escape(warning)}" for warning in told.warnings)
+    yield from _measured(run, student)
+    yield from (f"- {escape(sentence)}" for sentence in (*packed.quality, *told.warnings))
     yield from ("", "## How it was made", "")
     yield f"- What it is: {escape(student.model)}, {count(student.params)} parameters, {size(packed.bytes)}."
     if student.spent:
@@ -119,3 +113,29 @@ def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterat
         yield from ("", "## What it was made from", "")
         for source in packed.sources:
             yield f"- {escape(source.role)}: {escape(source.name)} (licence: {escape(source.licence)})"
+
+
+def _measured(run: Results, student: Cell) -> Iterator[str]:
+    alike = [cell for cell in run.cells if (cell.position, cell.arm) == (student.position, student.arm)]
+    metric, title = run.metric, TITLES[run.metric]
+    own = interval(student.metrics[metric], metric)
+    yield f"- {title[0].upper()}{title[1:]} on {run.data.report:,} texts kept aside: {own}, 95% interval."
+    if len(alike) > 1:
+        mean = figure(sum(cell.metrics[metric].value for cell in alike) / len(alike), metric)
+        best = max(cell.selection_metrics[metric].value for cell in alike)
+        is_best = student.selection_metrics[metric].value == best
+        chosen = " This one did best on the selection texts." if is_best else ""
+        yield f"- Mean over {len(alike)} seeds trained alike: {mean}.{chosen}"
+    if "macro_f1" in student.metrics:
+        yield f"- Macro F1: {percent(student.metrics['macro_f1'].value)}."
+    if "agreement" in student.metrics:
+        yield f"- It says what its teacher says on {interval(student.metrics['agreement'])} of them."
+
+
+def _answers(label_names: tuple[str, ...], task: TaskKind) -> str:
+    names, count = ", ".join(map(escape, label_names)), len(label_names)
+    if task == "regression":
+        return f"It answers with a number: {names}."
+    if task == "multi-label":
+        return f"It answers with those of {count} labels that apply, which may be none or several: {names}."
+    return f"It answers with one of {count} labels: {names}."

@@ -331,7 +331,7 @@ def _data(results: Results) -> tuple[str, ...]:
     return (
         f"{data.train:,} training texts, {data.selection:,} to select on, {data.report:,} to report on; "
         f"{data.transfer:,} texts to learn from, labelled or not.",
-        f"A number is predicted: {shown}." if data.task == "regression" else f"{len(names)} labels: {shown}.",
+        f"{len(names)} labels: {shown}.",
         f"Removed because they overlap selection or report texts: {removed:,} labelled texts and "
         f"{sum(source.overlapping for source in sources):,} unlabelled ones.",
         *(

@@ -31,8 +31,8 @@ MARKS = {
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """A linear map from [low, high] to [start, end]."""
+class Scale:
+    """A linear map from [low, high] to [start, end], in SVG units."""
 
     low: float
     high: float
@@ -40,6 +40,7 @@ class _Scale:
     end: float
 
     def __call__(self, value: float) -> float:
+        """Where a value stands."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
@@ -50,9 +51,9 @@ def plot(rows: Sequence[Rung], metric: MetricName = "accuracy") -> str:
         return ""
     logs = [math.log10(row.params) for row in drawn]
     lows, highs = zip(*((row.metrics[metric].low, row.metrics[metric].high) for row in drawn), strict=True)
-    x = _Scale(min(logs) - 0.3, max(logs) + 0.3, LEFT, WIDTH - RIGHT)
+    x = Scale(min(logs) - 0.3, max(logs) + 0.3, LEFT, WIDTH - RIGHT)
     ticks = _shares(min(lows), max(highs))
-    y = _Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
+    y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     summary = "; ".join(
         f"{label(row)}: {count(row.params)} parameters, {_told(row, metric)}" for row in drawn
     )
@@ -90,7 +91,7 @@ def legend(rows: Sequence[Rung], metric: MetricName = "accuracy") -> str:
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _axes(x: _Scale, y: _Scale, ticks: Sequence[float], metric: MetricName) -> Iterator[str]:
+def _axes(x: Scale, y: Scale, ticks: Sequence[float], metric: MetricName) -> Iterator[str]:
     step = ticks[1] - ticks[0]
     for tick in ticks:
         at = y(tick)
@@ -117,7 +118,7 @@ def _shares(low: float, high: float) -> list[float]:
     return [round(i * step, 6) for i in range(first, max(last, first + 1) + 1)]
 
 
-def _counts(x: _Scale) -> list[int]:
+def _counts(x: Scale) -> list[int]:
     """Round numbers of parameters on the axis: powers of ten, and simple multiples of them where few fit."""
     exponents = range(math.floor(x.low), math.ceil(x.high) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
@@ -128,7 +129,7 @@ def _counts(x: _Scale) -> list[int]:
     return inside
 
 
-def _places(rows: Sequence[Rung], x: _Scale) -> list[float]:
+def _places(rows: Sequence[Rung], x: Scale) -> list[float]:
     """Where each row stands; rows closer than DODGE stand side by side around their mean."""
     groups: list[list[int]] = []
     order = sorted(range(len(rows)), key=lambda i: (rows[i].params, i))
@@ -143,7 +144,7 @@ def _places(rows: Sequence[Rung], x: _Scale) -> list[float]:
     return places
 
 
-def _point(row: Rung, at: float, y: _Scale, metric: MetricName) -> str:
+def _point(row: Rung, at: float, y: Scale, metric: MetricName) -> str:
     found = row.metrics[metric]
     kind, middle = mark(row), y(found.value)
     return (

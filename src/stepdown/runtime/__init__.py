@@ -1,12 +1,14 @@
 """Runs a bundle: the room that a machine without torch needs, on numpy and onnxruntime alone.
 
-    files, atomic   bytes from a bundle that may be a stranger's, and whole files to the disk
-    shipped         models that come with stepdown, by name
-    about, bundle   what a bundle says, read and written
-    graph           a look into the network's file before it is run
-    long_texts      how texts longer than those learnt from are read
-    classifier      texts in, labels and probabilities out
-    rows, predict   files and streams in, files and streams out
+    files, atomic       bytes from a bundle that may be a stranger's, and whole files to the disk
+    shipped             models that come with stepdown, by name
+    said, about, bundle what a bundle says, read and written
+    graph, network      a look into the network's file before it is run, and the network
+    inputs, outputs     what may be asked, and what the network's numbers mean
+    long_texts          how texts longer than those learnt from are read
+    classifier          texts in, labels, probabilities or numbers out
+    rows, columns, tables, sinks, predict
+                        files and streams in, files and streams out
 
 Loading answers with one BundleError for whatever is wrong; nothing in here opens a connection.
 """

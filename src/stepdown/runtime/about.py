@@ -12,26 +12,31 @@ from typing import Any
 from stepdown.errors import BundleError
 from stepdown.runtime.files import LARGEST, MOST_FILES, check_name
 from stepdown.runtime.long_texts import WAYS, LongTexts
+from stepdown.runtime.said import Said, parsed
+from stepdown.tasks import TASK_KINDS, TaskKind
 
 FORMAT, VERSION = "stepdown-bundle", 1
 _LONGEST_TEXT = 1 << 20
-_MOST_LABELS = 100_000
+_FEWEST_LABELS: dict[TaskKind, int] = {"single-label": 2, "multi-label": 1, "regression": 1}
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What logits are divided by before softmax, and what that was fitted on.
+    """How outputs become probabilities and these become answers, and what that was fitted on; not for regression.
 
     Attributes:
-        temperature: above 0; 1 leaves the probabilities as the network gives them.
-        split: the split it was fitted on; None where it was not fitted.
+        temperature: what outputs are divided by before softmax or sigmoid, above 0; 1 leaves them as they are.
+        split: the split that it was fitted on; None where nothing was fitted.
         n: examples of that split.
+        thresholds: multi-label only: from which probability on, 0 to 1, each label applies, in the order of the
+            labels; None for 0.5 throughout.
     """
 
     temperature: float = 1.0
     split: str | None = None
     n: int | None = None
+    thresholds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class About:
     """What a bundle says of itself, but for the checksums.
 
     Attributes:
-        label_names: in the order of the logits.
+        label_names: in the order of the outputs; of a regression the one name of what it predicts.
         max_length: most ids of a text.
         long_texts: how texts that are longer than those it learnt from are read; None: like any other.
         tokenizer: `spec()` of the tokenizer: kind, files, normalisation.
@@ -73,6 +78,8 @@ class About:
         versions: of what made it, package by package.
         sources: what it was made from.
         created: ISO 8601, UTC.
+        task: what the outputs are.
+        is_pair: it reads pairs of texts.
     """
 
     label_names: tuple[str, ...]
@@ -85,6 +92,8 @@ class About:
     sources: tuple[Source, ...] = ()
     created: str | None = None
     long_texts: LongTexts | None = None
+    task: TaskKind = "single-label"
+    is_pair: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,9 +114,13 @@ def encode(about: About, files: Mapping[str, bytes]) -> bytes:
         "format": FORMAT,
         "version": VERSION,
         "digest": "0" * 64,
-        "task": {"kind": "single-label", "label_names": list(about.label_names)},
+        "task": {
+            "kind": about.task,
+            "texts": 2 if about.is_pair else 1,
+            "label_names": list(about.label_names),
+        },
         "max_length": about.max_length,
-        "calibration": asdict(about.calibration),
+        "calibration": _calibration_told(about),
         "tokenizer": dict(about.tokenizer),
         "weights": asdict(about.weights),
         "files": {
@@ -143,7 +156,7 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
     Raises:
         BundleError: it is damaged, of another version, or says what cannot be.
     """
-    said = _parsed(content, where)
+    said = parsed(content, where)
     _check_version(said)
     # After the version: another one may keep its digest elsewhere.
     found = _DIGEST.findall(content)
@@ -154,11 +167,8 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
             f"{where} was changed after it was written: its digest does not match. Copy the bundle again; "
             "to change what it says, export it again."
         )
-    task, weights, tokenizer = said.inner("task"), said.inner("weights"), said.inner("tokenizer")
-    if (kind := task.text("kind")) != "single-label":
-        raise BundleError(
-            f"{where}: the task is {kind!r}; this version does single-label classification of one text."
-        )
+    weights, tokenizer = said.inner("weights"), said.inner("tokenizer")
+    kind, is_pair, label_names = _task(said.inner("task"))
     promises = _promises(said.inner("files"))
     tokenizer.text("kind")
     needed = (weights.text("file"), *tokenizer.texts("files", 1))
@@ -167,11 +177,11 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
             f"{where}: {', '.join(missing)} is needed but not among its files. Export it again."
         )
     about = About(
-        label_names=task.texts("label_names", 2),
+        label_names=label_names,
         max_length=said.whole("max_length", 1, _LONGEST_TEXT),
         tokenizer=tokenizer.value,
         weights=Weights(weights.text("file"), weights.text("format"), weights.text("type")),
-        calibration=_calibration(said.inner("calibration")),
+        calibration=_calibration(said, kind, len(label_names)),
         parameters=said.whole_or_none("parameters", 0, 10**15),
         versions={name: said.inner("versions").text(name) for name in said.inner("versions").value},
         sources=tuple(
@@ -179,7 +189,9 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
             for source in said.inners("sources")
         ),
         created=said.text_or_none("created"),
-        long_texts=_long_texts(said),
+        long_texts=_long_texts(said, is_pair),
+        task=kind,
+        is_pair=is_pair,
     )
     return about, promises
 
@@ -188,7 +200,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _check_version(said: _Said) -> None:
+def _check_version(said: Said) -> None:
     if said.value.get("format") != FORMAT:
         raise said.fault("format", f'"{FORMAT}"')
     version = said.value.get("version")
@@ -199,7 +211,7 @@ def _check_version(said: _Said) -> None:
         )
 
 
-def _promises(files: _Said) -> dict[str, Promise]:
+def _promises(files: Said) -> dict[str, Promise]:
     if len(files.value) > MOST_FILES:
         raise BundleError(f"{files.where} lists more than {MOST_FILES} files, so it is no bundle.")
     promises = {}
@@ -213,16 +225,49 @@ def _promises(files: _Said) -> dict[str, Promise]:
     return promises
 
 
-def _calibration(said: _Said) -> Calibration:
-    temperature = said.value.get("temperature")
-    if not isinstance(temperature, int | float) or not 1e-3 <= temperature <= 1e3 or temperature is True:
-        raise said.fault("temperature", "a number from 0.001 to 1000")
-    return Calibration(float(temperature), said.text_or_none("split"), said.whole_or_none("n", 0, 10**15))
+def _task(said: Said) -> tuple[TaskKind, bool, tuple[str, ...]]:
+    """Its kind, whether it reads pairs, and the names of its labels."""
+    kind = next((kind for kind in TASK_KINDS if kind == said.value.get("kind")), None)
+    if kind is None:
+        raise said.fault("kind", f"one of {', '.join(TASK_KINDS)}, or a newer stepdown")
+    is_pair = said.whole_or_none("texts", 1, 2) == 2
+    names = said.texts("label_names", _FEWEST_LABELS[kind])
+    if kind == "regression" and len(names) > 1:
+        raise said.fault("label_names", "one name, of the number that is predicted")
+    return kind, is_pair, names
 
 
-def _long_texts(said: _Said) -> LongTexts | None:
+def _calibration_told(about: About) -> dict[str, Any] | None:
+    """None where there is nothing to tell: a regression has no probabilities."""
+    if about.task == "regression" and about.calibration == Calibration():
+        return None
+    told = asdict(about.calibration)
+    if about.calibration.thresholds is None:
+        del told["thresholds"]
+    return told
+
+
+def _calibration(said: Said, kind: TaskKind, labels: int) -> Calibration:
+    if kind == "regression":
+        if said.value.get("calibration") is not None:
+            raise said.fault("calibration", "none, for a regression has no probabilities")
+        return Calibration()
+    told = said.inner("calibration")
+    if kind == "single-label" and told.value.get("thresholds") is not None:
+        raise told.fault("thresholds", "none, for the most probable label is the answer")
+    return Calibration(
+        told.number("temperature", 1e-3, 1e3),
+        told.text_or_none("split"),
+        told.whole_or_none("n", 0, 10**15),
+        told.numbers_or_none("thresholds", labels, 0, 1),
+    )
+
+
+def _long_texts(said: Said, is_pair: bool) -> LongTexts | None:
     if said.value.get("long_texts") is None:
         return None
+    if is_pair:
+        raise said.fault("long_texts", "none, for pairs of texts are not read by their sentences")
     told = said.inner("long_texts")
     # No more: whether a text has more ids than are read is all that is known of it.
     above = told.whole("above", 1, said.whole("max_length", 1, _LONGEST_TEXT))
@@ -230,83 +275,3 @@ def _long_texts(said: _Said) -> LongTexts | None:
     if way is None:
         raise told.fault("read", f"one of {', '.join(WAYS)}, or a newer stepdown")
     return LongTexts(above, way)
-
-
-def _parsed(content: bytes, where: str) -> _Said:
-    try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{where} is not the JSON of a bundle: {error}. Copy the bundle again.") from error
-    if not isinstance(value, dict):
-        raise BundleError(f"{where} must hold a JSON object. Copy the bundle again.")
-    return _Said(value, where)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
-
-
-@dataclass(frozen=True)
-class _Said:
-    """A JSON object and where it stands, so that every fault can be told with its place."""
-
-    value: dict[str, Any]
-    where: str
-
-    def fault(self, key: str, expected: str) -> BundleError:
-        if key not in self.value:
-            return BundleError(f"{self.where} has no {key!r}; expected {expected}. Export the bundle again.")
-        found = repr(self.value[key])
-        found = found if len(found) <= 60 else found[:57] + "..."
-        return BundleError(f"{self.where}: {key!r} is {found}; expected {expected}. Export the bundle again.")
-
-    def inner(self, key: str) -> _Said:
-        if not isinstance(self.value.get(key), dict):
-            raise self.fault(key, "an object")
-        return _Said(self.value[key], f"{self.where}: {key}")
-
-    def inners(self, key: str) -> list[_Said]:
-        values = self.value.get(key)
-        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise self.fault(key, "a list of objects")
-        return [_Said(value, f"{self.where}: {key}.{index}") for index, value in enumerate(values)]
-
-    def text(self, key: str) -> str:
-        value = self.value.get(key)
-        if not isinstance(value, str) or not _is_text(value):
-            raise self.fault(key, "a text that is not empty")
-        return value
-
-    def text_or_none(self, key: str) -> str | None:
-        return None if self.value.get(key) is None else self.text(key)
-
-    def texts(self, key: str, least: int) -> tuple[str, ...]:
-        values = self.value.get(key)
-        if (
-            not isinstance(values, list)
-            or not all(isinstance(value, str) and _is_text(value) for value in values)
-            or not least <= len(values) == len(set(values)) <= _MOST_LABELS
-        ):
-            raise self.fault(key, f"a list of {least} or more different texts, none empty")
-        return tuple(values)
-
-    def whole(self, key: str, low: int, high: int) -> int:
-        value = self.value.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self.fault(key, f"a whole number from {low:,} to {high:,}")
-        return value
-
-    def whole_or_none(self, key: str, low: int, high: int) -> int | None:
-        return None if self.value.get(key) is None else self.whole(key, low, high)
-
-
-def _is_text(value: str) -> bool:
-    # JSON can spell half of a surrogate pair, which no file or terminal can be given.
-    return value != "" and not re.search("[\ud800-\udfff]", value)

@@ -1,32 +1,28 @@
-"""Answers rows with labels and scores, window by window, as JSON lines or as a table."""
+"""Answers rows with labels and scores, or with numbers, window by window."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from stepdown.errors import InputError
-from stepdown.runtime import atomic
+from stepdown.runtime import outputs
 from stepdown.runtime.classifier import Classifier
-from stepdown.runtime.rows import BadRow, Row, Table, from_file, from_stream, from_texts
+from stepdown.runtime.columns import Wanted
+from stepdown.runtime.inputs import Text
+from stepdown.runtime.rows import BadRow, Row, Table, from_stream, from_texts
+from stepdown.runtime.sinks import Answer, Sink, to_file, to_stream
+from stepdown.runtime.tables import from_file
 
 # Rows answered at a time: enough to fill batches of one length, few enough for any memory.
 _WINDOW = 4096
-# Our keys; a column of the user's that has the name of one is kept under `input_` and its name.
-_OURS = frozenset({"label", "score", "scores", "truncated"})
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-
-Answer = dict[str, Any]
-Sink = Callable[[list[Row], list[Answer]], None]
+# Labels scored where the user does not say how many.
+_USUAL_TOP = 5
 
 
 @dataclass
@@ -37,35 +33,53 @@ class Counts:
     skipped: int = 0
 
 
-def answers(classifier: Classifier, texts: list[str], top: int) -> list[Answer]:
+def answers(classifier: Classifier, texts: Sequence[Text], top: int) -> list[Answer]:
     """What is said of each text, as `stepdown predict` and `stepdown serve` tell it.
 
     Args:
         classifier: asked.
-        texts: n of them.
-        top: how many labels to score, best first; 0 for all.
+        texts: n of them, or n pairs where it reads pairs.
+        top: how many labels to score, best first; 0 for all; of no matter to a regression.
 
     Returns:
-        n objects: `text`, `label`, `score` (the label's probability), `scores` (label to probability, best
-        first), and `truncated`, true, where a text was cut.
+        n objects: `text` (of a pair a list of the two); `label` and `score` (the label's probability), or for a
+        multi-label task `labels` (those that apply, most probable first), and `scores` (label to probability, best
+        first), or for a regression `value`; and `truncated`, true, where a text was cut.
+
+    Raises:
+        InputError: as `Classifier.predict`.
     """
     logits, truncated = classifier.read(texts)
-    probabilities = classifier.probabilities(logits)
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, : top or None]
-    scores = np.take_along_axis(probabilities, best, 1).astype(np.float64).round(6)
-    names = classifier.label_names
+    said = _values(logits) if classifier.task == "regression" else _labels(classifier, logits, top)
     found: list[Answer] = []
-    for text, cut, which, values in zip(texts, truncated, best.tolist(), scores.tolist(), strict=True):
-        answer = {
-            "text": text,
-            "label": names[which[0]],
-            "score": values[0],
-            "scores": {names[index]: value for index, value in zip(which, values, strict=True)},
-        }
+    for text, cut, own in zip(texts, truncated.tolist(), said, strict=True):
+        answer = {"text": text if isinstance(text, str) else list(text), **own}
         if cut:
             answer["truncated"] = True
         found.append(answer)
     return found
+
+
+def _values(logits: np.ndarray) -> list[Answer]:
+    return [{"value": value} for value in outputs.values(logits)]
+
+
+def _labels(classifier: Classifier, logits: np.ndarray, top: int) -> list[Answer]:
+    probabilities = classifier.probabilities(logits)
+    names = classifier.label_names
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, : top or None]
+    values = np.take_along_axis(probabilities, best, 1).astype(np.float64).round(6)
+    scores = [
+        {names[index]: value for index, value in zip(which, scored, strict=True)}
+        for which, scored in zip(best.tolist(), values.tolist(), strict=True)
+    ]
+    if classifier.task == "multi-label":
+        sets = classifier.sets(probabilities)
+        return [{"labels": own, "scores": scored} for own, scored in zip(sets, scores, strict=True)]
+    return [
+        {"label": next(iter(scored)), "score": next(iter(scored.values())), "scores": scored}
+        for scored in scores
+    ]
 
 
 @dataclass(frozen=True)
@@ -73,18 +87,18 @@ class Work:
     """What `stepdown predict` was asked for.
 
     Attributes:
-        texts: from the command line; where there are none, the input is read.
-        input: a file of texts; None for the standard input, a text a line.
-        column: of the input, with the text.
+        texts: from the command line, of a pair the two; where there are none, the input is read.
+        input: a file of texts; None for the standard input, a text a line, or two with a tab between them.
+        columns: of the input, with the text, or with the two of a pair; empty where they can be told.
         output: a file; None for JSON lines on the standard output.
-        top: how many labels to score, best first; 0 for all.
+        top: how many labels to score, best first; 0 for all; None for 5, and always None for a regression.
     """
 
     texts: tuple[str, ...] = ()
     input: Path | None = None
-    column: str | None = None
+    columns: tuple[str, ...] = ()
     output: Path | None = None
-    top: int = 5
+    top: int | None = None
 
 
 def run(
@@ -107,17 +121,51 @@ def run(
         on_progress: told after each window of rows.
 
     Raises:
-        InputError: an input or (BadRow) one of its rows that cannot be read, or an output that does not fit.
+        InputError: an input or (BadRow) one of its rows that cannot be read, an output that does not fit, or what
+            does not fit the model: single texts and pairs, or labels to score of a number.
         StoreError: the output cannot be written.
     """
-    columns: tuple[str, ...] | None = ()
-    if work.texts or work.input:
-        source = from_file(work.input, work.column) if work.input else from_texts(work.texts)
-        columns, given = source.columns, windows(source)
+    if work.top is not None and classifier.task == "regression":
+        raise InputError(
+            f"The model predicts a number, {classifier.label_names[0]!r}, so there are no labels to score. "
+            "Leave --top out."
+        )
+    columns, given = _given(work, stdin, is_pair=classifier.is_pair)
+    with (
+        to_stream(stdout)
+        if work.output is None
+        else to_file(work.output, columns, classifier.task, is_pair=classifier.is_pair)
+    ) as sink:
+        top = _USUAL_TOP if work.top is None else work.top
+        return answer_all(classifier, given, sink, top=top, on_bad=on_bad, on_progress=on_progress)
+
+
+def _given(
+    work: Work, stdin: BinaryIO, *, is_pair: bool
+) -> tuple[tuple[str, ...] | None, Iterator[list[Row | BadRow]]]:
+    """Names of the input's columns, where they are known before the first row, and its rows in windows."""
+    if work.texts:
+        table = from_texts(_texts(work.texts, is_pair=is_pair))
+    elif work.input:
+        wanted = Wanted(work.columns, is_pair)
+        wanted.check()
+        table = from_file(work.input, wanted)
     else:
-        given = from_stream(stdin)
-    with nullcontext(to_stream(stdout)) if work.output is None else to_file(work.output, columns) as sink:
-        return answer_all(classifier, given, sink, top=work.top, on_bad=on_bad, on_progress=on_progress)
+        return (), from_stream(stdin, is_pair=is_pair)
+    return table.columns, windows(table)
+
+
+def _texts(given: tuple[str, ...], *, is_pair: bool) -> list[Text]:
+    if not is_pair:
+        return list(given)
+    if len(given) != 2:
+        count = "One text was" if len(given) == 1 else f"{len(given)} texts were"
+        raise InputError(
+            f"{count} given, but the model reads pairs of texts: two TEXTs make one. For several pairs, give a file "
+            "with a column for each of the two (--input FILE --column FIRST --column SECOND), or lines of two texts "
+            "with a tab between them on the standard input."
+        )
+    return [given]
 
 
 def windows(table: Table) -> Iterator[list[Row | BadRow]]:
@@ -131,7 +179,7 @@ def answer_all(
     source: Iterable[list[Row | BadRow]],
     sink: Sink,
     *,
-    top: int = 5,
+    top: int = _USUAL_TOP,
     on_bad: Callable[[BadRow], None] | None = None,
     on_progress: Callable[[Counts], None] | None = None,
 ) -> Counts:
@@ -169,102 +217,3 @@ def answer_all(
         if on_progress:
             on_progress(counts)
     return counts
-
-
-@contextmanager
-def to_file(path: Path, columns: tuple[str, ...] | None) -> Iterator[Sink]:
-    """A sink into a file that appears whole at the end, or not at all; a table if it is a .csv or .tsv.
-
-    Args:
-        path: of the file; else than a table it gets JSON lines.
-        columns: of the input; a table needs to know them before the first row.
-
-    Raises:
-        InputError: a table is asked for, but the columns are not known.
-        StoreError: the disk is full or read-only, or permission is missing.
-    """
-    delimiter = _DELIMITERS.get(path.suffix.lower())
-    if delimiter and columns is None:
-        raise InputError(
-            f"{path}: a .jsonl input is answered as .jsonl, for its rows may differ in their columns."
-        )
-    with atomic.new_file(path) as file:
-
-        def put(content: bytes) -> None:
-            atomic.write(file, content, path)
-
-        yield table(put, columns or (), delimiter) if delimiter else json_lines(put)
-
-
-def to_stream(stream: BinaryIO) -> Sink:
-    """A sink of JSON lines that hands on every window at once."""
-
-    def put(content: bytes) -> None:
-        stream.write(content)
-        stream.flush()
-
-    return json_lines(put)
-
-
-def json_lines(put: Callable[[bytes], None]) -> Sink:
-    """A sink of one JSON object a line: the columns of the row, and the answer; `put` takes the bytes."""
-
-    def sink(rows: list[Row], said: list[Answer]) -> None:
-        put(b"".join(_json(_kept(row) | answer) for row, answer in zip(rows, said, strict=True)))
-
-    return sink
-
-
-def table(put: Callable[[bytes], None], columns: tuple[str, ...], delimiter: str) -> Sink:
-    """A sink of delimited lines: the columns of the row, then label, score, scores (as JSON) and truncated.
-
-    Args:
-        put: takes the bytes.
-        columns: of the rows; where there are none, the text is the first column.
-        delimiter: between cells.
-    """
-    names = [_renamed(name, columns) for name in columns] or ["text"]
-    put(_delimited([[*names, "label", "score", "scores", "truncated"]], delimiter))
-
-    def sink(rows: list[Row], said: list[Answer]) -> None:
-        cells: list[list[Any]] = []
-        for row, answer in zip(rows, said, strict=True):
-            held = [row.columns[name] for name in columns] or [row.text]
-            scores = json.dumps(answer["scores"], ensure_ascii=False)
-            cut = "true" if answer.get("truncated") else ""
-            cells.append([*held, answer["label"], answer["score"], scores, cut])
-        put(_delimited(cells, delimiter))
-
-    return sink
-
-
-def _kept(row: Row) -> Answer:
-    """The columns of a row, those with a name of ours renamed; its text has its place in the answer."""
-    kept = {_renamed(name, row.columns): value for name, value in row.columns.items()}
-    if "text" in kept and kept["text"] != row.text:
-        kept[_free("text", row.columns)] = kept.pop("text")
-    return kept
-
-
-def _renamed(name: str, columns: Iterable[str]) -> str:
-    return _free(name, columns) if name in _OURS else name
-
-
-def _free(name: str, columns: Iterable[str]) -> str:
-    """The name, with `input_` before it as often as needed to differ from all columns."""
-    while name in columns:
-        name = f"input_{name}"
-    return name
-
-
-def _json(value: Answer) -> bytes:
-    try:
-        return (json.dumps(value, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can tell
-        return (json.dumps(value) + "\n").encode()
-
-
-def _delimited(cells: list[list[Any]], delimiter: str) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(cells)
-    return text.getvalue().encode("utf-8", "replace")

@@ -3,7 +3,8 @@
 Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification" (fastText). Nothing is computed but sums of rows,
 so it is what there is for the last factor of ten in speed. Where a text has n words, n word rows and n − 1 pair rows
 are averaged. The pairs share a table of fixed size by a hash of their two ids; their rows start at zero, so that a
-student begins as what the teacher lends it: its opinion of each word alone.
+student begins as what the teacher lends it: its opinion of each word alone. Of a pair of texts each has an average of
+its own, and the output reads both compared (`students.pairs`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stepdown.errors import ModelError
-from stepdown.students import tables
+from stepdown.students import pairs, tables
 from stepdown.students.model import inside
 
 # The hash of a pair (a, b) is (a · FIRST + b · SECOND) mod PRIME mod buckets, in int64: all three are primes, and with
@@ -24,6 +25,8 @@ FIRST, SECOND, PRIME = 2_654_435_761, 2_246_822_519, 2_147_483_647
 _SMALLEST_WIDTH = 2
 # Where there are classes enough; it grows with the square root of the budget, as a compact student's does.
 _WIDTH_AT_250K = 32
+# What compares two texts gains by more columns than one for each class (LOG.md).
+_WIDTH_OF_PAIRS_AT_250K = 64
 # Most of the table budget that words may take, pairs get the rest; words that need less leave more to the pairs.
 _WORD_SHARE = 0.5
 
@@ -38,6 +41,7 @@ class BagShape:
         buckets: rows of the table of pairs.
         pair_columns: its columns, at most `width`.
         classes: outputs.
+        is_pair: whether it reads pairs of texts.
     """
 
     tiers: tables.Tiers
@@ -45,6 +49,7 @@ class BagShape:
     buckets: int
     pair_columns: int
     classes: int
+    is_pair: bool = False
 
     @property
     def vocabulary(self) -> int:
@@ -54,7 +59,7 @@ class BagShape:
     @property
     def network_parameters(self) -> int:
         """Everything but the tables: the output."""
-        return _output_parameters(self.width, self.classes)
+        return _output_parameters(self.width, self.classes, self.is_pair)
 
     @property
     def parameters(self) -> int:
@@ -63,44 +68,55 @@ class BagShape:
 
     def describe(self) -> str:
         """What the student is, in a few words for people."""
-        return f"bag of {tables.thousands(self.vocabulary)} words and {tables.thousands(self.buckets)} hashed pairs"
+        of = "of each text of a pair, " if self.is_pair else ""
+        words, buckets = tables.thousands(self.vocabulary), tables.thousands(self.buckets)
+        return f"bag {of}of {words} words and {buckets} hashed pairs"
 
 
-def _output_parameters(width: int, classes: int) -> int:
-    return width * classes + classes
+def _features(width: int, is_pair: bool) -> int:
+    """What the output reads."""
+    return width * (pairs.COMPARED if is_pair else 1)
 
 
-def shape_for(max_params: int, words: int, classes: int, pairs: int) -> BagShape:
+def _output_parameters(width: int, classes: int, is_pair: bool) -> int:
+    return _features(width, is_pair) * classes + classes
+
+
+def shape_for(max_params: int, words: int, classes: int, neighbours: int, is_pair: bool = False) -> BagShape:
     """The bag that spends a budget, never exceeding it.
 
-    A bag is linear, so that for C classes C − 1 columns say all that it can say of a word.
+    A bag is linear, so that for C classes C − 1 columns say all that it can say of a word of a single text. What
+    compares two texts is not.
 
     Args:
         max_params: upper bound on all parameters, everything included.
-        words: vocabulary entries that are worth having, pad and unknown included.
+        words: vocabulary entries that are worth having, reserved ids included.
         classes: outputs.
-        pairs: how many buckets are worth having at most: the pairs of neighbours in the texts, repeats included.
+        neighbours: how many buckets are worth having at most: the pairs of neighbours in the texts, repeats included.
+        is_pair: whether it reads pairs of texts.
 
     Raises:
         ModelError: the budget is too small for any bag with this many classes.
     """
-    wide = round(_WIDTH_AT_250K * (max(0, max_params) / 250_000) ** 0.5)
-    width = max(_SMALLEST_WIDTH, min(wide, classes - 1))
-    while width > _SMALLEST_WIDTH and _output_parameters(width, classes) > max_params // 3:
+    wide = round(
+        (_WIDTH_OF_PAIRS_AT_250K if is_pair else _WIDTH_AT_250K) * (max(0, max_params) / 250_000) ** 0.5
+    )
+    width = max(_SMALLEST_WIDTH, wide if is_pair else min(wide, classes - 1))
+    while width > _SMALLEST_WIDTH and _output_parameters(width, classes, is_pair) > max_params // 3:
         width -= 1
     columns = max(1, round(width / 2))
-    table = max_params - _output_parameters(width, classes)
+    table = max_params - _output_parameters(width, classes, is_pair)
     tiers = tables.tiers_for(int(table * _WORD_SHARE), words, width)
     if not tiers:
-        needed = _output_parameters(width, classes) + int(3 * width / _WORD_SHARE)
+        needed = _output_parameters(width, classes, is_pair) + int(3 * width / _WORD_SHARE)
         raise ModelError(
             f"A bag of at most {max_params:,} parameters cannot be built for {classes} classes: the smallest takes "
             f"{needed:,}. Raise max_params."
         )
-    buckets = max(1, min(pairs, (table - tables.parameters_of(tiers)) // columns))
+    buckets = max(1, min(neighbours, (table - tables.parameters_of(tiers)) // columns))
     # What few pairs leave over, the words may have.
     tiers = tables.tiers_for(table - buckets * columns, words, width)
-    return BagShape(tiers, width, buckets, columns, classes)
+    return BagShape(tiers, width, buckets, columns, classes, is_pair)
 
 
 class BagNetwork(nn.Module):
@@ -115,16 +131,19 @@ class BagNetwork(nn.Module):
         self.shape = shape
         self.tables = tables.new(shape.tiers)
         self.pairs = nn.Parameter(torch.zeros(shape.buckets, shape.pair_columns))
-        self.output = nn.Linear(shape.width, shape.classes)
+        self.output = nn.Linear(_features(shape.width, shape.is_pair), shape.classes)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits, shape [batch, classes]."""
         width = self.shape.width
+        if self.shape.is_pair:
+            ids, lengths = pairs.split(ids, lengths)
         own = inside(lengths, ids.shape[1])
         words = F.embedding(ids, tables.joined(self.tables, width))
-        pairs = F.embedding(bucket(ids[:, :-1], ids[:, 1:], self.shape.buckets), self.pairs)
-        summed = _sum(words, own) + F.pad(_sum(pairs, own[:, 1:]), (0, width - pairs.shape[-1]))
-        logits: Tensor = self.output(summed / (2 * lengths - 1)[:, None])
+        neighbours = F.embedding(bucket(ids[:, :-1], ids[:, 1:], self.shape.buckets), self.pairs)
+        summed = _sum(words, own) + F.pad(_sum(neighbours, own[:, 1:]), (0, width - neighbours.shape[-1]))
+        mean = summed / (2 * lengths - 1)[:, None]
+        logits: Tensor = self.output(pairs.compared(mean) if self.shape.is_pair else mean)
         return logits
 
 

@@ -16,10 +16,12 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
+    BertModel,
     BertTokenizer,
 )
 from transformers.utils.hub import cached_file
@@ -56,25 +58,19 @@ class HashEmbeddings(nn.Module):
         return embedded
 
 
-class BertHashForSequenceClassification(BertForSequenceClassification):
-    """BERT's sequence classifier over hash embeddings."""
+# What tells transformers which copy of a checkpoint is meant.
+_PLACE = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 
-    config_class = BertHashConfig
 
-    def __init__(self, config: BertHashConfig) -> None:
-        super().__init__(config)
-        embeddings: Any = self.bert.embeddings  # which takes no other table, if types are asked
-        embeddings.word_embeddings = HashEmbeddings(
-            config.vocab_size, config.projections, config.hidden_size, config.pad_token_id
-        )
-        self.post_init()  # type: ignore[no-untyped-call]  # as above
+class _Published:
+    """Reads checkpoints whatever they call the linear map: mixed into models of transformers, before their own."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **settings: Any) -> Any:
-        """As transformers' own, which reads and returns what it always does; whatever the map is called there."""
+        """As transformers' own, with the same arguments and results."""
         told = settings.pop("output_loading_info", False)
         place = {key: settings[key] for key in _PLACE if key in settings}
-        read: Any = super().from_pretrained
+        read: Any = super().from_pretrained  # type: ignore[misc]  # of the model that this is mixed into
         found, info = read(pretrained_model_name_or_path, *args, output_loading_info=True, **settings)
         _adopt(
             found, str(pretrained_model_name_or_path), place, info["missing_keys"], info["unexpected_keys"]
@@ -82,30 +78,55 @@ class BertHashForSequenceClassification(BertForSequenceClassification):
         return (found, info) if told else found
 
 
-# What tells transformers which copy of a checkpoint is meant.
-_PLACE = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+class BertHashModel(_Published, BertModel):
+    """BERT's encoder over hash embeddings, without a pooler, as it is published."""
+
+    config_class = BertHashConfig
+
+    def __init__(self, config: BertHashConfig) -> None:
+        super().__init__(config, add_pooling_layer=False)
+        _narrow(self.embeddings, config)
+        self.post_init()  # type: ignore[no-untyped-call]  # transformers types little
+
+
+class BertHashForSequenceClassification(_Published, BertForSequenceClassification):
+    """BERT's sequence classifier over hash embeddings."""
+
+    config_class = BertHashConfig
+
+    def __init__(self, config: BertHashConfig) -> None:
+        super().__init__(config)
+        _narrow(self.bert.embeddings, config)
+        self.post_init()  # type: ignore[no-untyped-call]  # as above
+
+
+def _narrow(embeddings: Any, config: BertHashConfig) -> None:
+    """Put hash embeddings in the place of the wide table."""
+    embeddings.word_embeddings = HashEmbeddings(
+        config.vocab_size, config.projections, config.hidden_size, config.pad_token_id
+    )
+
 
 AutoConfig.register(BertHashConfig.model_type, BertHashConfig)
+AutoModel.register(BertHashConfig, BertHashModel)
 AutoModelForSequenceClassification.register(BertHashConfig, BertHashForSequenceClassification)
 AutoTokenizer.register(BertHashConfig, BertTokenizer)  # type: ignore[no-untyped-call]  # as above
 
 
-def _adopt(
-    classifier: Any, source: str, place: dict[str, Any], missing: set[str], unexpected: set[str]
-) -> None:
+def _adopt(model: Any, source: str, place: dict[str, Any], missing: set[str], unexpected: set[str]) -> None:
     """Find the linear map in a checkpoint that calls it otherwise than we do, by its shape.
 
     The name of its weights is not on record; below the word embeddings only one matrix is as wide as it.
 
     Args:
-        classifier: just loaded from `source`; its linear map is filled in.
+        model: just loaded from `source`; its linear map is filled in.
         source: a folder or a hub id, with the weights as safetensors.
         place: which copy of it, in transformers' words.
         missing: parameters that the checkpoint lacks; those that were found are taken out.
-        unexpected: tensors that the classifier has no place for; those that were used are taken out.
+        unexpected: tensors that the model has no place for; those that were used are taken out.
     """
     stem = "embeddings.word_embeddings."
-    ours = {name: p for name, p in classifier.named_parameters() if name in missing and stem in name}
+    ours = {name: p for name, p in model.named_parameters() if name in missing and stem in name}
     theirs = sorted(name for name in unexpected if stem in name)
     if not ours or not theirs:
         return

@@ -13,12 +13,13 @@ from stepdown.errors import ModelError
 from stepdown.recipe.settings import DEFAULT_CORE, Core, Family
 from stepdown.students import bag, compact, vocabulary
 from stepdown.students.families import Shape
-from stepdown.tokens.words import Words
+from stepdown.tokens.words import Words, reserved_ids
 
 _BYTES_PER_PARAMETER = 4
 # What the description of the network takes beside its weights: of an ONNX graph and of a saved model, whichever is
 # larger. The largest graph, that of a gated convolution, takes 2,700 bytes.
 _DESCRIPTION = 4_000
+_DESCRIPTION_OF_PAIRS = 5_500  # a graph that takes pairs apart and compares their texts has 1,300 bytes more
 # Of a budget in bytes so much may stay unspent: the words are chosen anew for every other size, which takes time.
 _UNSPENT = 0.01
 _MOST_TRIES = 6
@@ -33,12 +34,14 @@ class Wanted:
         core: of a compact student; None takes the default, and a bag has none.
         max_params: most parameters, everything included.
         max_bytes: most bytes of weights, as float32, with their description, and tokenizer together.
+        is_pair: whether it reads pairs of texts.
     """
 
     family: Family
     core: Core | None = None
     max_params: int | None = None
     max_bytes: int | None = None
+    is_pair: bool = False
 
 
 def sized(
@@ -70,11 +73,13 @@ def sized(
 
 def bytes_of(words: Words, shape: Shape, label_names: Sequence[str]) -> int:
     """Bound on the bytes of a saved or packed student: weights as float32, their description, and tokenizer."""
-    return shape.parameters * _BYTES_PER_PARAMETER + len(words.dump()) + _description(label_names)
+    described = _description(label_names, shape.is_pair)
+    return shape.parameters * _BYTES_PER_PARAMETER + len(words.dump()) + described
 
 
-def _description(label_names: Sequence[str]) -> int:
-    return _DESCRIPTION + sum(len(json.dumps(name, ensure_ascii=False).encode()) + 6 for name in label_names)
+def _description(label_names: Sequence[str], is_pair: bool) -> int:
+    graph = _DESCRIPTION_OF_PAIRS if is_pair else _DESCRIPTION
+    return graph + sum(len(json.dumps(name, ensure_ascii=False).encode()) + 6 for name in label_names)
 
 
 def _within(
@@ -82,17 +87,18 @@ def _within(
 ) -> tuple[Words, Shape]:
     # Pieces are worth having beside every word, hence more entries than words; how many there are is known once
     # they are chosen, and then the sizes are fitted to them. That may cost the last, rarest entries.
-    first = _shape(wanted, max_params, len(ranked) + vocabulary.MOST_PIECES + 2, classes, counts)
-    words = vocabulary.choose(ranked, counts, first.vocabulary)
+    reserved = reserved_ids(wanted.is_pair)
+    first = _shape(wanted, max_params, len(ranked) + vocabulary.MOST_PIECES + reserved, classes, counts)
+    words = vocabulary.choose(ranked, counts, first.vocabulary, pairs=wanted.is_pair)
     shape = _shape(wanted, max_params, words.vocab_size, classes, counts)
-    return Words(words.entries[: shape.vocabulary - 2]), shape
+    return Words(words.entries[: shape.vocabulary - reserved], pairs=wanted.is_pair), shape
 
 
 def _shape(wanted: Wanted, max_params: int, entries: int, classes: int, counts: Counter[str]) -> Shape:
     if wanted.family == "bag":
         # Each running word begins one pair at most.
-        return bag.shape_for(max_params, entries, classes, counts.total())
-    return compact.shape_for(max_params, entries, classes, wanted.core or DEFAULT_CORE)
+        return bag.shape_for(max_params, entries, classes, counts.total(), wanted.is_pair)
+    return compact.shape_for(max_params, entries, classes, wanted.core or DEFAULT_CORE, wanted.is_pair)
 
 
 def _within_bytes(
@@ -127,16 +133,17 @@ def _first_try(
     """Parameters that just fit if the vocabulary were the first words of the rank, without pieces."""
     lengths = np.array([len(word.encode()) + 3 for word in ranked], np.int64)  # quotes and comma
     cumulated = np.concatenate([[0], np.cumsum(lengths)])
-    room = max_bytes - _description(label_names)
+    room = max_bytes - _description(label_names, wanted.is_pair)
+    reserved = reserved_ids(wanted.is_pair)
     low, high = 0, max(0, room // _BYTES_PER_PARAMETER)
     while high - low > 1:
         middle = (low + high) // 2
         try:
-            shape = _shape(wanted, middle, len(ranked) + 2, len(label_names), counts)
+            shape = _shape(wanted, middle, len(ranked) + reserved, len(label_names), counts)
         except ModelError:
             low = middle
             continue
-        entries = int(cumulated[min(shape.vocabulary - 2, len(ranked))])
+        entries = int(cumulated[min(shape.vocabulary - reserved, len(ranked))])
         if entries + shape.parameters * _BYTES_PER_PARAMETER > room:
             high = middle
         else:

@@ -63,9 +63,10 @@ def prepare(
     """
     task, transfer = vocabulary.count_words(task_texts), vocabulary.count_words(transfer_texts)
     words, shape = sized(wanted, teacher.label_names, task, transfer)
-    counts = [1, 1, *(transfer[entry] or 1 for entry in words.entries)]
-    # The first two ids are padding and unknown: to the teacher they are its own pad and unknown words.
-    entries = ("[PAD]", "[UNK]", *words.entries)
+    # The reserved ids are to the teacher its own pad, unknown word and separator.
+    reserved = ("[PAD]", "[UNK]", "[SEP]")[: words.first_id]
+    counts = [*(1 for _ in reserved), *(transfer[entry] or 1 for entry in words.entries)]
+    entries = (*reserved, *words.entries)
     initial = embeddings.from_teacher(teacher, entries, counts, shape.width, precision=precision)
     if isinstance(shape, BagShape):
         initial *= _BAG_SCALE
@@ -104,7 +105,16 @@ def untaught(
         torch.manual_seed(seed)
         network = families.network(shape)
     family = families.family_of(shape)
-    return TextModel(network, words, tuple(label_names), max_length, family, shape.describe(), task=task)
+    return TextModel(
+        network,
+        words,
+        tuple(label_names),
+        max_length,
+        family,
+        shape.describe(),
+        task=task,
+        is_pair=shape.is_pair,
+    )
 
 
 def spent(wanted: Wanted, shape: Shape, covered: float) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """`compact`: a small student built to a parameter budget over the task's own words.
 
 Tiered word embeddings (`students.tables`) → a core that reads them in order (`students.cores`) → maximum, mean and
-attention pooling → one linear output.
+attention pooling → one linear output. Of a pair both texts go this way, and the output reads them compared
+(`students.pairs`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from stepdown.errors import ModelError
 from stepdown.recipe.settings import Core
-from stepdown.students import tables
+from stepdown.students import pairs, tables
 from stepdown.students.cores import CORES
 from stepdown.students.model import inside
 
@@ -33,6 +34,7 @@ class CompactShape:
         hidden: size of the core: units of a GRU in each direction, channels of a convolution.
         classes: outputs.
         core: what reads the words in their order.
+        is_pair: whether it reads pairs of texts.
     """
 
     tiers: tables.Tiers
@@ -40,6 +42,7 @@ class CompactShape:
     hidden: int
     classes: int
     core: Core = "gru"
+    is_pair: bool = False
 
     @property
     def vocabulary(self) -> int:
@@ -49,7 +52,7 @@ class CompactShape:
     @property
     def network_parameters(self) -> int:
         """Everything but the tables: core, attention, output."""
-        return _network_parameters(self.core, self.width, self.hidden, self.classes)
+        return _network_parameters(self.core, self.width, self.hidden, self.classes, self.is_pair)
 
     @property
     def parameters(self) -> int:
@@ -58,18 +61,26 @@ class CompactShape:
 
     def describe(self) -> str:
         """What the student is, in a few words for people."""
-        return f"{CORES[self.core].name}, {tables.thousands(self.vocabulary)} words"
+        each = " over each text of a pair" if self.is_pair else ""
+        return f"{CORES[self.core].name}{each}, {tables.thousands(self.vocabulary)} words"
 
 
-def _network_parameters(core: Core, width: int, hidden: int, classes: int) -> int:
+def _network_parameters(core: Core, width: int, hidden: int, classes: int, is_pair: bool) -> int:
     kind = CORES[core]
     states = kind.states_per_hidden * hidden
     attention = states + 1
-    output = _POOLED * states * classes + classes
+    output = _features(states, is_pair) * classes + classes
     return kind.parameters(width, hidden) + attention + output
 
 
-def shape_for(max_params: int, words: int, classes: int, core: Core = "gru") -> CompactShape:
+def _features(states: int, is_pair: bool) -> int:
+    """What the output reads."""
+    return _POOLED * states * (pairs.COMPARED if is_pair else 1)
+
+
+def shape_for(
+    max_params: int, words: int, classes: int, core: Core = "gru", is_pair: bool = False
+) -> CompactShape:
     """The compact student that spends a budget best, never exceeding it.
 
     The network grows with the square root of the budget (its parameters grow with the square of its width, so that
@@ -78,9 +89,10 @@ def shape_for(max_params: int, words: int, classes: int, core: Core = "gru") -> 
 
     Args:
         max_params: upper bound on all parameters, everything included.
-        words: vocabulary entries that are worth having, pad and unknown included.
+        words: vocabulary entries that are worth having, reserved ids included.
         classes: outputs.
         core: what reads the words in their order.
+        is_pair: whether it reads pairs of texts.
 
     Raises:
         ModelError: the budget is too small for any student with this many classes.
@@ -90,7 +102,7 @@ def shape_for(max_params: int, words: int, classes: int, core: Core = "gru") -> 
         return max(2, round(hidden * CORES[core].width_per_hidden))
 
     def table_budget(hidden: int) -> int:
-        return max_params - _network_parameters(core, width(hidden), hidden, classes)
+        return max_params - _network_parameters(core, width(hidden), hidden, classes, is_pair)
 
     hidden = max(_SMALLEST_HIDDEN, _even(CORES[core].hidden_at_250k * (max_params / 250_000) ** 0.5))
     while hidden > _SMALLEST_HIDDEN and table_budget(hidden) < max_params // 3:
@@ -99,12 +111,12 @@ def shape_for(max_params: int, words: int, classes: int, core: Core = "gru") -> 
         hidden += 1
     tiers = tables.tiers_for(table_budget(hidden), words, width(hidden))
     if not tiers:
-        network = _network_parameters(core, width(hidden), hidden, classes)
+        network = _network_parameters(core, width(hidden), hidden, classes, is_pair)
         raise ModelError(
             f"A compact student of at most {max_params:,} parameters cannot be built for {classes} classes: "
             f"its smallest network alone takes {network + 3 * width(hidden):,}. Raise max_params."
         )
-    return CompactShape(tiers, width(hidden), hidden, classes, core)
+    return CompactShape(tiers, width(hidden), hidden, classes, core, is_pair)
 
 
 def _even(value: float) -> int:
@@ -126,13 +138,16 @@ class CompactNetwork(nn.Module):
         self.tables = tables.new(shape.tiers)
         self.core = kind.build(shape.width, shape.hidden)
         self.attention = nn.Linear(states, 1)
-        self.output = nn.Linear(_POOLED * states, shape.classes)
+        self.output = nn.Linear(_features(states, shape.is_pair), shape.classes)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits, shape [batch, classes]."""
+        if self.shape.is_pair:
+            ids, lengths = pairs.split(ids, lengths)
         embedded = F.embedding(ids, tables.joined(self.tables, self.shape.width))
         states = self.core(embedded, lengths)
-        logits: Tensor = self.output(_pool(states, self.attention(states), lengths))
+        pooled = _pool(states, self.attention(states), lengths)
+        logits: Tensor = self.output(pairs.compared(pooled) if self.shape.is_pair else pooled)
         return logits
 
 

@@ -25,6 +25,7 @@ def from_teacher(
 
     First what the teacher says of the word alone (for two classes its margin), then the principal components,
     weighted by the square root of frequency, of its input vectors and of a middle layer's states for the word alone.
+    A teacher of pairs has nothing to say of a word that is no pair.
 
     Args:
         teacher: a fine-tuned Hugging Face classifier.
@@ -40,11 +41,14 @@ def from_teacher(
     opinion = _components(logits(teacher, tokens, precision=precision).astype(np.float64), weights)
     # Exclusive labels hold one number less than there are.
     numbers = len(teacher.label_names) - (teacher.task == "single-label")
-    opinion = opinion[:, : min(numbers, max(1, int(width * _OPINION_SHARE)))]
+    most = 0 if teacher.is_pair else min(numbers, max(1, int(width * _OPINION_SHARE)))
+    opinion = opinion[:, :most]
     table, states = _vectors(teacher, entries, precision)
     meaning = _components(np.hstack([_unit(table, weights), _unit(states, weights)]), weights)
     columns = np.zeros((len(entries), width))
-    opinion, meaning = opinion / _rms(opinion[:, :1]), meaning / _rms(meaning[:, :1])
+    if most:
+        opinion = opinion / _rms(opinion[:, :1])
+    meaning = meaning / _rms(meaning[:, :1])
     joined = np.hstack([opinion, meaning])[:, :width] * _SCALE
     columns[:, : joined.shape[1]] = joined
     return columns.astype(np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import pickle
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,23 +16,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stepdown import tokens
+from stepdown import assets, tokens
 from stepdown.errors import ModelError, StepdownError
 from stepdown.students.model import TextModel, inside
+from stepdown.students.token_types import separator_of, token_types
 from stepdown.tasks import TaskKind
 
 
 class HuggingFaceNetwork(nn.Module):
-    """A Hugging Face sequence classifier behind the one signature that all students have."""
+    """A Hugging Face sequence classifier behind the one signature that all students have.
 
-    def __init__(self, classifier: Any) -> None:
+    Attributes:
+        classifier: of transformers.
+        separator: the id after which the second text of a pair begins, for a model of pairs that has token types.
+    """
+
+    def __init__(self, classifier: Any, separator: int | None = None) -> None:
         super().__init__()
         self.classifier = classifier
+        self.separator = separator
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits [batch, classes] of ids [batch, length] of which each text's first `lengths` count."""
         mask = inside(lengths, ids.shape[1]).long()
-        logits: Tensor = self.classifier(input_ids=ids, attention_mask=mask).logits
+        given = {"input_ids": ids, "attention_mask": mask}
+        if self.separator is not None:
+            given["token_type_ids"] = token_types(ids, lengths, self.separator)
+        logits: Tensor = self.classifier(**given).logits
         return logits
 
 
@@ -56,6 +68,7 @@ def load(
     max_length: int,
     seed: int = 0,
     task: TaskKind = "single-label",
+    is_pair: bool | None = None,
 ) -> Loaded:
     """Read a classifier from a folder with config.json, weights and tokenizer.
 
@@ -65,9 +78,10 @@ def load(
         max_length: most ids of a text; lowered to what the model's positions can take.
         seed: of a head that is not in the checkpoint.
         task: what a new head is for; a checkpoint's own head says itself what it is for.
+        is_pair: whether it is to read pairs of texts; None for what the folder says, which is no unless we wrote it.
 
     Raises:
-        ModelError: no readable model in the folder, in the user's words.
+        ModelError: no readable model in the folder, or one that cannot read pairs and should, in the user's words.
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -92,6 +106,7 @@ def load(
                     config=config,
                     dtype=torch.float32,
                     trust_remote_code=False,
+                    weights_only=True,  # of a pickle, tensors and nothing else: one that would run code is refused
                     output_loading_info=True,
                     ignore_mismatched_sizes=label_names is not None,
                 )
@@ -102,9 +117,14 @@ def load(
                 config.pad_token_id = classifier.config.pad_token_id = tokenizer.pad_id
     except StepdownError:
         raise
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"The weights of the model {_named(folder)} are a pickle that holds more than tensors, or is damaged, and "
+            "were not read: what else a pickle holds may be code. Take a model with model.safetensors instead."
+        ) from error
     except Exception as error:
         raise ModelError(
-            f"The model in {folder} could not be read as a text classifier: {_first_line(error)}. "
+            f"The model {_named(folder)} could not be read as a text classifier: {_first_line(error)}. "
             "Expected a folder with config.json, weights (model.safetensors) and a tokenizer of an architecture "
             "that transformers ships."
         ) from error
@@ -114,12 +134,13 @@ def load(
     # Without its files transformers makes an empty tokenizer, to which every word is unknown.
     if not rows / 2 <= tokenizer.vocab_size <= rows:
         raise ModelError(
-            f"The model in {folder} has embeddings for {rows:,} tokens, but its tokenizer knows "
+            f"The model {_named(folder)} has embeddings for {rows:,} tokens, but its tokenizer knows "
             f"{tokenizer.vocab_size:,}: they do not belong together, or the tokenizer's files are missing. Take "
             "both from the same place."
         )
+    pairs = getattr(config, IS_PAIR, False) is True if is_pair is None else is_pair
     model = TextModel(
-        HuggingFaceNetwork(classifier),
+        HuggingFaceNetwork(classifier, separator_of(folder, classifier, tokenizer) if pairs else None),
         tokenizer,
         names,
         longest(config, max_length),
@@ -127,14 +148,40 @@ def load(
         describe(classifier),
         frozenset(f"classifier.{key}" for key in missing),
         task=task if label_names is not None else task_of(config),
+        is_pair=pairs,
     )
+    return Loaded(model, own_head and not missing, _notes(folder, unexpected, missing))
+
+
+def _notes(folder: Path, unexpected: set[str], missing: set[str]) -> tuple[str, ...]:
+    """What a checkpoint holds beside what the classifier needs, and what it lacks of that: a line each."""
+    name = assets.hub_name(folder) or folder.name
     notes = []
     if unexpected:
-        notes.append(f"{len(unexpected)} weights of {folder.name} belong to another head and were left out")
+        were = (
+            "1 weight that a classifier has"
+            if len(unexpected) == 1
+            else f"{len(unexpected)} weights that a classifier has"
+        )
+        notes.append(f"{name} holds {were} no place for, left out: {_some(unexpected)}")
     if missing:
-        some = ", ".join(sorted(missing)[:4])
-        notes.append(f"{len(missing)} weights are not in {folder.name} and start at random: {some}")
-    return Loaded(model, own_head and not missing, tuple(notes))
+        start = "1 weight, which starts" if len(missing) == 1 else f"{len(missing)} weights, which start"
+        notes.append(f"{name} lacks {start} at random: {_some(missing)}")
+    return tuple(notes)
+
+
+_SHOWN = 4
+
+
+def _some(keys: set[str]) -> str:
+    """Some of many keys."""
+    shown = sorted(keys)[:_SHOWN]
+    return ", ".join([*shown, "…"] if len(keys) > _SHOWN else shown)
+
+
+def _named(folder: Path) -> str:
+    """A model as messages name it: by its hub id, or by where it is."""
+    return assets.hub_name(folder) or f"in {folder}"
 
 
 def longest(config: Any, max_length: int) -> int:
@@ -168,16 +215,20 @@ def load_teacher(
     max_length: int,
     seed: int = 0,
     task: TaskKind = "single-label",
+    is_pair: bool | None = None,
 ) -> Loaded:
     """A classifier with its own head and labels if it has a head, else with a fresh head for the data's labels.
 
     Arguments and errors are those of `load`.
     """
-    found = load(folder, max_length=max_length)
+    found = load(folder, max_length=max_length, is_pair=is_pair)
     if found.has_head:
         return found
-    return load(folder, label_names, max_length=max_length, seed=seed, task=task)
+    return load(folder, label_names, max_length=max_length, seed=seed, task=task, is_pair=is_pair)
 
+
+# The key of a saved model's config.json that says that it reads pairs of texts; there is no standard one.
+IS_PAIR = "is_pair"
 
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})
 
@@ -209,7 +260,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
             setattr(classifier.config, key, count)
         elif isinstance(value, list) and len(value) == whole:  # such as layer_types: one entry for each layer
             setattr(classifier.config, key, value[:count])
-    network = HuggingFaceNetwork(classifier)
+    network = HuggingFaceNetwork(classifier, teacher.network.separator)
     return TextModel(
         network,
         teacher.tokenizer,
@@ -218,6 +269,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
         "huggingface",
         describe(classifier),
         task=teacher.task,
+        is_pair=teacher.is_pair,
     )
 
 
@@ -259,13 +311,27 @@ def save(model: TextModel, folder: Path) -> None:
     classifier.config.id2label = dict(enumerate(model.label_names))
     classifier.config.label2id = {name: index for index, name in enumerate(model.label_names)}
     classifier.config.problem_type = PROBLEM_TYPES[model.task]
+    if model.is_pair or hasattr(classifier.config, IS_PAIR):
+        setattr(classifier.config, IS_PAIR, model.is_pair)
+    write(classifier, model.tokenizer, model.max_length, folder)
+
+
+def write(model: Any, tokenizer: tokens.Tokenizer, max_length: int, folder: Path) -> None:
+    """Write a transformers model and its tokenizer into an existing folder, in Hugging Face's layout.
+
+    Args:
+        model: of transformers.
+        tokenizer: its own.
+        max_length: where the tokenizer's settings say that texts are cut, unless they say otherwise already.
+        folder: to write into.
+    """
     with quiet():
-        classifier.save_pretrained(folder)
-    model.tokenizer.save(folder)
+        model.save_pretrained(folder)
+    tokenizer.save(folder)
     # What transformers needs to choose the tokenizer's class and where it cuts.
     settings = folder / "tokenizer_config.json"
     known = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
-    known.setdefault("model_max_length", model.max_length)
+    known.setdefault("model_max_length", max_length)
     settings.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -292,7 +358,10 @@ def quiet() -> Iterator[None]:
     hf_logging.set_verbosity(logging.CRITICAL)
     switch.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            # torch asks to report pickles that it may not read; where it does not, we say so.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            yield
     finally:
         hf_logging.set_verbosity(level)
         if bars:

@@ -32,6 +32,7 @@ class TextModel:
         fresh: names of parameters that start at random beside pretrained ones, such as a new head; none once trained.
         task: what its outputs are: logits of exclusive labels (softmax) or of labels each by itself (sigmoid), or a
             number in the data's own unit.
+        is_pair: whether its texts are pairs, two texts with `tasks.SEPARATOR` between them.
     """
 
     network: nn.Module
@@ -42,6 +43,7 @@ class TextModel:
     description: str
     fresh: frozenset[str] = frozenset()
     task: TaskKind = "single-label"
+    is_pair: bool = False
 
     @property
     def parameters(self) -> int:

@@ -74,6 +74,7 @@ def load(folder: Path, *, max_length: int | None = None) -> TextModel:
         family,
         shape.describe(),
         task=about.get("task", "single-label"),  # students of old knew no other
+        is_pair=shape.is_pair,
     )
 
 

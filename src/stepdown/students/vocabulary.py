@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stepdown.tokens.words import Words
+from stepdown.tokens.words import Words, reserved_ids
 
 # Pieces that spell words outside the vocabulary: at most this many, and at most this share of it.
 MOST_PIECES = 1000
@@ -15,7 +15,7 @@ MOST_WORDS = 500_000
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each word occurs, words as the `words` tokenizer splits them.
+    """How often each word occurs, words as the `words` tokenizer splits them; of a pair those of both texts.
 
     Of more than half a million different words the rarest are forgotten on the way, and a word that comes back then
     counts from there (lossy counting, Manku and Motwani 2002): no vocabulary reaches that far down.
@@ -44,7 +44,7 @@ def rank(task: Counter[str], transfer: Counter[str]) -> list[str]:
     return sorted(score, key=lambda word: (-score[word], word))
 
 
-def choose(ranked: Sequence[str], counts: Counter[str], size: int) -> Words:
+def choose(ranked: Sequence[str], counts: Counter[str], size: int, *, pairs: bool = False) -> Words:
     """A vocabulary of at most `size` ids: the first of the ranked words, and pieces that spell the others.
 
     The pieces are the single characters of all words and the commonest merges of the words left out (byte-pair
@@ -54,9 +54,10 @@ def choose(ranked: Sequence[str], counts: Counter[str], size: int) -> Words:
     Args:
         ranked: words, most useful first.
         counts: frequency of each word, task and transfer together.
-        size: most ids, pad and unknown included.
+        size: most ids, reserved ones included.
+        pairs: whether it reads pairs of texts.
     """
-    room = size - 2
+    room = size - reserved_ids(pairs)
     piece_room = max(0, min(MOST_PIECES, int(room * _PIECE_SHARE)))
     spelled = ranked[max(0, room - piece_room) :]
     pieces = _pieces(spelled, counts, piece_room, set(ranked[: len(ranked) - len(spelled)]), ranked)
@@ -66,7 +67,7 @@ def choose(ranked: Sequence[str], counts: Counter[str], size: int) -> Words:
     # How often an entry is used stands for its rank: of a piece, among the words that it spells.
     position = {word: counts[word] for word in kept} | pieces
     entries.sort(key=lambda entry: (-position[entry], entry))
-    return Words(tuple(entries))
+    return Words(tuple(entries), pairs=pairs)
 
 
 def _pieces(
@@ -99,6 +100,6 @@ def _pieces(
     spelling = Words(tuple(chosen))
     for word in left_out:
         for index in spelling.encode([word], 64).ids.tolist():
-            if index >= 2:
-                use[spelling.entries[index - 2]] += counts[word]
+            if index >= spelling.first_id:
+                use[spelling.entries[index - spelling.first_id]] += counts[word]
     return {piece: use[piece] for piece in chosen}

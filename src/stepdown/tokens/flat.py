@@ -1,8 +1,9 @@
-"""Texts as ids in flat arrays, and what every tokenizer of the package can do."""
+"""Texts, and pairs of texts, as ids in flat arrays, and what every tokenizer of the package can do."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from stepdown.errors import InputError
+from stepdown.tasks import SEPARATOR, parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,10 @@ class Tokenizer(Protocol):
         """All ids are below it."""
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
-        """The texts as ids, at most `max_length` each, special ones included."""
+        """The texts as ids, at most `max_length` each, special ones included.
+
+        A pair, two texts with `tasks.SEPARATOR` between them, is cut as `longest_first` says.
+        """
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into an existing folder, where `tokens.load` finds it."""
@@ -144,11 +149,18 @@ class Memo(dict[str, V]):
 
 @dataclass(frozen=True)
 class Frame:
-    """What surrounds the ids of a text, as bytes of int32; `empty` stands for a text without any id."""
+    """What surrounds the ids of a text, as bytes of int32.
+
+    Attributes:
+        before, after: of a text, or of a pair.
+        empty: stands for a text without any id.
+        between: of the two texts of a pair; where it is empty, `SEPARATOR` is white space like any other.
+    """
 
     before: bytes = b""
     after: bytes = b""
     empty: bytes = b""
+    between: bytes = b""
 
 
 def pack(ids: Sequence[int]) -> bytes:
@@ -180,9 +192,14 @@ def encode_chunks(
     check_length(max_length, special)
     room = (max_length - special) * 4
     lookup, join = memo.__getitem__, b"".join
+    separator = SEPARATOR if frame.between else None
     rows: list[bytes] = []
     truncated = np.zeros(len(texts), bool)
     for index, text in enumerate(texts):
+        if separator is not None and separator in text:
+            row, truncated[index] = _pair(text, memo, pattern, frame, max_length)
+            rows.append(row)
+            continue
         row = join(map(lookup, text.split())) if len(text) <= SHORT_TEXT else _long(text, memo, pattern, room)
         if len(row) > room:
             row = row[:room]
@@ -195,12 +212,60 @@ def encode_chunks(
 
 
 def check_length(max_length: int, special: int) -> None:
-    """Raises InputError where `max_length` leaves no room beside the special ids."""
+    """Raises InputError where `max_length` leaves no room for a text beside the special ids."""
     if max_length <= special:
         raise InputError(
             f"max_length is {max_length}, but a text needs {special} special ids and one of its own. "
             "Choose a larger one."
         )
+
+
+def check_length_of_pair(max_length: int, special: int) -> None:
+    """Raises InputError where `max_length` leaves no room for two texts beside the special ids."""
+    if max_length < special + 2:
+        raise InputError(
+            f"max_length is {max_length}, but a pair of texts needs {special} special ids and one of each text. "
+            "Choose a larger one."
+        )
+
+
+def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
+    """How many ids of each text of a pair are kept where there is room for so many of both together.
+
+    The longer text is cut first; where both are longer than half of the room, each keeps half, and the odd one goes to
+    the longer text, the second of two equals. That is what the library `tokenizers` calls `longest_first`.
+    """
+    if first + second <= room:
+        return first, second
+    shorter = min(first, second, room // 2)
+    return (shorter, room - shorter) if first <= second else (room - shorter, shorter)
+
+
+def _pair(
+    text: str, memo: Memo[bytes], pattern: re.Pattern[str], frame: Frame, max_length: int
+) -> tuple[bytes, bool]:
+    """The ids of a pair without what is around them, and whether either text was cut."""
+    special = (len(frame.before) + len(frame.between) + len(frame.after)) // 4
+    check_length_of_pair(max_length, special)
+    room = (max_length - special) * 4
+
+    def read(most: int) -> list[bytes]:
+        return [_read(part, memo, pattern, most) or frame.empty for part in parts(text)]
+
+    found = read(room)
+    if min(map(len, found)) > room:
+        found = read(sys.maxsize)  # which of the two is longer decides about the odd id
+    lengths = [len(part) // 4 for part in found]
+    kept = longest_first(lengths[0], lengths[1], room // 4)
+    row = frame.between.join(part[: 4 * count] for part, count in zip(found, kept, strict=True))
+    return row, kept != tuple(lengths)
+
+
+def _read(text: str, memo: Memo[bytes], pattern: re.Pattern[str], room: int) -> bytes:
+    """All ids of a short text; of a long one only so many chunks that there are more bytes than `room`."""
+    if len(text) <= SHORT_TEXT:
+        return b"".join(map(memo.__getitem__, text.split()))
+    return _long(text, memo, pattern, room)
 
 
 def _long(text: str, memo: Memo[bytes], pattern: re.Pattern[str], room: int) -> bytes:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.errors import BundleError, ModelError, missing_extra
-from stepdown.tokens.flat import Tokenizer, Tokens, check_length, from_lists
+from stepdown.tasks import SEPARATOR, parts
+from stepdown.tokens.flat import Tokenizer, Tokens, check_length, check_length_of_pair, from_lists
 from stepdown.tokens.wordpiece import CONFIG, SPECIAL, VOCABULARY, BertWordPiece, Reading, reading
 
 FILE = "tokenizer.json"
@@ -60,15 +61,18 @@ class HuggingFaceTokenizer:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._special = self._tokenizer.num_special_tokens_to_add(False)
+        self._special_of_pair = self._tokenizer.num_special_tokens_to_add(True)
         self.vocab_size = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=0) + 1
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
-        """The texts as ids, at most `max_length` each, special ones included."""
+        """The texts, or pairs of texts, as ids, at most `max_length` each, special ones included."""
         check_length(max_length, self._special)
+        if any(SEPARATOR in text for text in texts):
+            check_length_of_pair(max_length, self._special_of_pair)
         self._tokenizer.enable_truncation(max_length)
         # Halves of surrogate pairs are no characters, and the library refuses them.
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encodings = self._tokenizer.encode_batch(clean)
+        encodings = self._tokenizer.encode_batch([parts(t) if SEPARATOR in t else t for t in clean])
         ids = [encoding.ids or [self.pad_id] for encoding in encodings]
         return from_lists(ids, [bool(encoding.overflowing) for encoding in encodings])
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.errors import BundleError
+from stepdown.tasks import SEPARATOR, parts
 from stepdown.tokens.flat import Frame, Memo, Tokens, encode_chunks, pack
 
 VOCABULARY, CONFIG = "vocab.txt", "tokenizer_config.json"
@@ -62,7 +63,7 @@ class Reading:
 
 
 class BertWordPiece:
-    """BERT's tokenizer: `[CLS]`, the word pieces, `[SEP]`."""
+    """BERT's tokenizer: `[CLS]`, the word pieces, `[SEP]`; of a pair the second text and `[SEP]` once more."""
 
     kind = "bert-wordpiece"
 
@@ -90,7 +91,7 @@ class BertWordPiece:
         self._unknown = self._ids[UNKNOWN]
         self._longest = max(map(len, self.vocabulary))
         self._bytes = Memo(self._encode)
-        self._frame = Frame(self._ids[START], self._ids[END])
+        self._frame = Frame(self._ids[START], self._ids[END], between=self._ids[END])
 
     @property
     def vocab_size(self) -> int:
@@ -98,8 +99,8 @@ class BertWordPiece:
         return len(self.vocabulary)
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
-        """The texts as ids, at most `max_length` each; a text that is cut still ends with `[SEP]`."""
-        texts = [text if text.isprintable() else _NO_SPACE.sub("\0", text) for text in texts]
+        """The texts, or pairs of texts, as ids, at most `max_length` each; what is cut still ends with `[SEP]`."""
+        texts = [text if text.isprintable() else _without_false_spaces(text) for text in texts]
         return encode_chunks(texts, self._bytes, _CHUNK, self._frame, max_length)
 
     def save(self, folder: Path) -> None:
@@ -226,6 +227,10 @@ def reading(config: Mapping[str, Any], where: str = "") -> Reading:
             raise BundleError(f'{where}{CONFIG}: "{name}" is {value!r}; expected true or false.')
         values[name] = value
     return Reading(**values)
+
+
+def _without_false_spaces(text: str) -> str:
+    return SEPARATOR.join(_NO_SPACE.sub("\0", part) for part in parts(text))
 
 
 def _dropped(character: str) -> bool:

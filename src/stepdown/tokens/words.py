@@ -14,9 +14,10 @@ from stepdown.errors import BundleError, InputError
 from stepdown.tokens.flat import SHORT_TEXT, Frame, Memo, Tokens, chunks, encode_chunks, pack
 
 FILE = "words.json"
-PAD, UNKNOWN = 0, 1
+PAD, UNKNOWN, BETWEEN = 0, 1, 2
 _UNKNOWN = pack([UNKNOWN])
-_FIRST = 2  # the id of entry 0
+# Versions of the file: the second says whether it reads pairs, and a reader that knows only the first refuses it.
+_SINGLE, _MAY_BE_PAIRS = 1, 2
 
 # What is read by itself: a run without white space, in parts of 1,000 characters should it be longer.
 _CHUNK = re.compile(r"\S{1,1000}")
@@ -53,31 +54,40 @@ _WORD = re.compile(
 _MOST_REPEATS = 3
 
 
+def reserved_ids(pairs: bool) -> int:
+    """How many ids stand before those of the entries: padding, the unknown word, and what separates pairs."""
+    return 3 if pairs else 2
+
+
 class Words:
     """Words and word pieces of one list, longest match first.
 
-    Ids are 0 for padding, 1 for what no entry can spell, and 2 onwards for the entries in order. Ordinary and
-    treebank-style text ("don't", "do n't") give the same words.
+    Ids are 0 for padding, 1 for what no entry can spell, 2 for what stands between the texts of a pair if pairs are
+    read, and the next onwards for the entries in order. Ordinary and treebank-style text ("don't", "do n't") give the
+    same words.
     """
 
     kind = "words"
     pad_id = PAD
     unknown_id = UNKNOWN
 
-    def __init__(self, entries: Sequence[str], lowercase: bool = True) -> None:
+    def __init__(self, entries: Sequence[str], lowercase: bool = True, pairs: bool = False) -> None:
         """Build it from a list.
 
         Args:
             entries: words and pieces, each once, in the order of their ids.
             lowercase: read texts in lower case; entries should then be so too.
+            pairs: an id is reserved for what stands between two texts; without it pairs are read as one text.
 
         Raises:
             InputError: an entry is empty, comes twice, or cannot be written as UTF-8.
         """
         self.entries = tuple(entries)
         self.lowercase = lowercase
-        self._ids = {entry: pack([number]) for number, entry in enumerate(self.entries, _FIRST)}
-        _check(self.entries, self._ids)
+        self.pairs = pairs
+        self._ids = {entry: pack([number]) for number, entry in enumerate(self.entries, self.first_id)}
+        _check(self.entries, self._ids, self.first_id)
+        self._frame = Frame(empty=_UNKNOWN, between=pack([BETWEEN]) if pairs else b"")
         # Longest entry by first character: where no entry starts, there is nothing to try.
         self._reach: dict[str, int] = {}
         for entry in self.entries:
@@ -86,18 +96,23 @@ class Words:
         self._bytes = Memo(self._encode)
 
     @property
+    def first_id(self) -> int:
+        """The id of the first entry; those below it are reserved."""
+        return reserved_ids(self.pairs)
+
+    @property
     def vocab_size(self) -> int:
-        """All ids are below it: the entries and the two reserved ids."""
-        return len(self.entries) + _FIRST
+        """All ids are below it: the entries and the reserved ids."""
+        return len(self.entries) + self.first_id
 
     def words(self, text: str) -> list[str]:
-        """The words of a text, normalised, whether or not they are entries."""
+        """The words of a text, or of both texts of a pair, normalised, whether or not they are entries."""
         found = text.split() if len(text) <= SHORT_TEXT else chunks(text, _CHUNK)
         return list(chain.from_iterable(map(self._words.__getitem__, found)))
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
-        """The texts as ids, at most `max_length` each; a text without any word is one unknown id."""
-        return encode_chunks(texts, self._bytes, _CHUNK, Frame(empty=_UNKNOWN), max_length)
+        """The texts, or pairs, as ids, at most `max_length` each; a text without any word is one unknown id."""
+        return encode_chunks(texts, self._bytes, _CHUNK, self._frame, max_length)
 
     def save(self, folder: Path) -> None:
         """Write `words.json` into an existing folder."""
@@ -105,7 +120,10 @@ class Words:
 
     def dump(self) -> bytes:
         """The content of `words.json`, as `parse` reads it."""
-        about = {"kind": self.kind, "version": 1, "lowercase": self.lowercase, "entries": list(self.entries)}
+        about: dict[str, Any] = {"kind": self.kind, "version": _SINGLE, "lowercase": self.lowercase}
+        if self.pairs:
+            about |= {"version": _MAY_BE_PAIRS, "pairs": True}
+        about["entries"] = list(self.entries)
         return (json.dumps(about, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
     @classmethod
@@ -133,18 +151,22 @@ class Words:
             about = json.loads(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{source} is not JSON: {error}. Export the bundle again.") from error
-        if not isinstance(about, dict) or about.get("kind") != cls.kind or about.get("version") != 1:
+        known = isinstance(about, dict) and about.get("kind") == cls.kind
+        if not known or about.get("version") not in (_SINGLE, _MAY_BE_PAIRS):
             raise BundleError(
-                f'{source} is no words tokenizer that is known here: expected kind "words", version 1. '
+                f'{source} is no words tokenizer that is known here: expected kind "words", version 1 or 2. '
                 "A newer stepdown may read it."
             )
         entries, lowercase = about.get("entries"), about.get("lowercase")
         if not isinstance(lowercase, bool) or not isinstance(entries, list):
             raise BundleError(f'{source}: expected "lowercase" true or false and "entries" a list of words.')
+        pairs = about.get("pairs") if about["version"] == _MAY_BE_PAIRS else False
+        if not isinstance(pairs, bool):
+            raise BundleError(f'{source}: version 2 expects "pairs" true or false. Export the bundle again.')
         if not all(isinstance(entry, str) for entry in entries):
             raise BundleError(f"{source}: every entry must be a string. Export the bundle again.")
         try:
-            return cls(entries, lowercase)
+            return cls(entries, lowercase, pairs)
         except InputError as error:
             raise BundleError(f"{source}: {error}") from error
 
@@ -233,11 +255,11 @@ def _kind(character: str) -> str:
     return _LETTER if unicodedata.category(character)[0] in "LMN" else character
 
 
-def _check(entries: tuple[str, ...], ids: dict[str, bytes]) -> None:
+def _check(entries: tuple[str, ...], ids: dict[str, bytes], first_id: int) -> None:
     if "" in ids:
         raise InputError("A vocabulary has an empty entry. Leave it out: every entry must match something.")
     if len(ids) != len(entries):
-        twice = next(entry for number, entry in enumerate(entries, _FIRST) if ids[entry] != pack([number]))
+        twice = next(entry for number, entry in enumerate(entries, first_id) if ids[entry] != pack([number]))
         raise InputError(f"A vocabulary has {twice!r} twice. Every entry has one id: keep the first.")
     try:
         "".join(entries).encode()

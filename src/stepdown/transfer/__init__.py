@@ -12,7 +12,7 @@ comparison of arms that read different train texts would not be one.
 Sources are streamed, and what is kept of them lies on disk: memory does not grow with it.
 """
 
-from stepdown.transfer.build import Transfer, build
+from stepdown.transfer.build import Transfer, build, texts_of
 from stepdown.transfer.facts import SourceFacts, TransferFacts
 from stepdown.transfer.pool import CHUNK, Pool, cut
 from stepdown.transfer.sieve import Sieve
@@ -27,5 +27,6 @@ __all__ = [
     "TransferFacts",
     "build",
     "cut",
+    "texts_of",
     "views",
 ]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepdown import store
-from stepdown.data import Dataset, choose, columns, groups, read
+from stepdown.data import Dataset, choose, columns, hashing, read
 from stepdown.data.groups import Index
+from stepdown.data.table import listing
 from stepdown.errors import DataError
 from stepdown.recipe import TransferSpec
 from stepdown.transfer.facts import TransferFacts
@@ -76,8 +77,8 @@ def build(
         StoreError: the disk of the cache, where the texts wait, is full or fails.
     """
     spec = spec or TransferSpec()
-    train = groups.words(dataset.train.texts)
-    held_out = groups.words([*dataset.selection.texts, *dataset.report.texts])
+    train = hashing.words(dataset.train.texts)
+    held_out = hashing.words([*dataset.selection.texts, *dataset.report.texts])
     index = Index(held_out, train)
     sieve = Sieve(index, train.whole, seed)
     if dataset.unlabeled:
@@ -85,15 +86,26 @@ def build(
     if spec.views:
         sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed, neighbours)])
     for source in spec.unlabeled:
-        sieve.pour(source, _texts(source, spec.text), split=spec.split_sentences, limited=True)
+        blocks = texts_of(source, spec.text, is_pair=dataset.task.is_pair)
+        sieve.pour(source, blocks, split=spec.split_sentences, limited=True)
     pool, sources = sieve.pool(spec.max_texts)
     overlapping = int(index.overlaps(train).sum())
     facts = TransferFacts(len(dataset.train), overlapping, sources)
     return Transfer(list(dataset.train.texts), dataset.train.labels.astype(np.int64), pool, facts)
 
 
-def _texts(source: str, text: Sequence[str] | None) -> Iterator[list[str]]:
-    """The texts of a source in blocks; of one with splits, those of train."""
+def texts_of(source: str, text: Sequence[str] | None, *, is_pair: bool = False) -> Iterator[list[str]]:
+    """The texts, or pairs of texts, of a source in blocks; of one with splits, those of train.
+
+    Args:
+        source: as a recipe names it.
+        text: the column of the text, or the two of a pair; None to guess them.
+        is_pair: pairs are asked for.
+
+    Raises:
+        DataError: the source cannot be read, has no train split, or its columns cannot be told.
+        HubError: a hub or package index did not deliver.
+    """
     tables = read.open_source(source).tables
     if "train" not in tables:
         raise DataError(
@@ -101,4 +113,8 @@ def _texts(source: str, text: Sequence[str] | None) -> Iterator[list[str]]:
             f"Name a file or another split: {source}#NAME"
         )
     table = tables["train"]
-    return columns.only_texts(table, text[0] if text else choose.guess_text(table))
+    chosen = tuple(text) if text else choose.guess_text(table, pair=is_pair)
+    if len(chosen) != 1 + is_pair:
+        what = "pairs of texts, expected two columns" if is_pair else "single texts, expected one column"
+        raise DataError(f"{source}: transfer.text names {listing(chosen)}, but the data are {what}.")
+    return columns.only_texts(table, chosen)

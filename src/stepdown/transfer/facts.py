@@ -30,6 +30,19 @@ class SourceFacts:
     not_drawn: int
     kept: int
 
+    def as_text(self) -> str:
+        """For a person at a terminal, on one line."""
+        what = f"sentences of {self.source}, which has {self.sentences:,} in" if self.sentences else "of the"
+        where = "" if self.sentences else f" of {self.source}"
+        reasons = {
+            "of other lengths": self.length,
+            "repeated": self.repeated,
+            "that overlap held-out texts": self.overlapping,
+            "not drawn": self.not_drawn,
+        }
+        out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
+        return f"{self.kept:,} {what} {self.texts:,} texts{where}{'; without ' if out else ''}{out}"
+
 
 @dataclass(frozen=True)
 class TransferFacts:
@@ -54,19 +67,4 @@ class TransferFacts:
         lines = [f"Transfer set: {self.labelled + sum(source.kept for source in self.sources):,} texts"]
         some = f", of which {self.overlapping:,} overlap held-out texts" if self.overlapping else ""
         lines.append(f"  - {self.labelled:,} labelled texts of train{some}")
-        return "\n".join([*lines, *(f"  - {_line(source)}" for source in self.sources)])
-
-
-def _line(source: SourceFacts) -> str:
-    what = (
-        f"sentences of {source.source}, which has {source.sentences:,} in" if source.sentences else "of the"
-    )
-    where = "" if source.sentences else f" of {source.source}"
-    reasons = {
-        "of other lengths": source.length,
-        "repeated": source.repeated,
-        "that overlap held-out texts": source.overlapping,
-        "not drawn": source.not_drawn,
-    }
-    out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
-    return f"{source.kept:,} {what} {source.texts:,} texts{where}{'; without ' if out else ''}{out}"
+        return "\n".join([*lines, *(f"  - {source.as_text()}" for source in self.sources)])

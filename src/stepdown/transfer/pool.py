@@ -39,8 +39,13 @@ class Pool:
         return self._count
 
     def __iter__(self) -> Iterator[str]:
+        for chunk in self.chunks():
+            yield from chunk
+
+    def chunks(self) -> Iterator[list[str]]:
+        """All texts, chunk by chunk."""
         for index in range(len(self.digests)):
-            yield from self.chunk(index)
+            yield self.chunk(index)
 
     def chunk(self, index: int) -> list[str]:
         """The texts of one chunk: 2,048, of the last one at least one."""

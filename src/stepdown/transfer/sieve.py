@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from stepdown import store
-from stepdown.data import groups
-from stepdown.data.groups import Index, Keys, KeySet
+from stepdown.data import hashing
+from stepdown.data.groups import Index, KeySet
+from stepdown.data.hashing import Keys
 from stepdown.tokens.sentences import sentences
 from stepdown.transfer.facts import SourceFacts
 from stepdown.transfer.pool import Pool
@@ -37,7 +38,7 @@ class Sieve:
 
     def __init__(self, index: Index, taken: Keys, seed: int = 0) -> None:
         self._index, self._taken = index, KeySet(taken)
-        self._salt = groups.mix(np.array([seed], np.uint64))
+        self._salt = hashing.mix(np.array([seed], np.uint64))
         self._heaps: dict[int, store.Scratch] = {}
         self._sources: list[tuple[str, bool, Counter[str]]] = []
 
@@ -64,13 +65,13 @@ class Sieve:
             self._take(block, counts)
 
     def _take(self, block: list[str], counts: Counter[str]) -> None:
-        words = groups.words(block)
+        words = hashing.words(block)
         known = self._taken.hold(words.whole)
         overlapping = self._index.overlaps(words) & ~known
         counts["repeated"] += int(known.sum())
         counts["overlapping"] += int(overlapping.sum())
         rows = np.flatnonzero(~known & ~overlapping)
-        ranks = groups.mix(words.whole[rows] ^ self._salt)
+        ranks = hashing.mix(words.whole[rows] ^ self._salt)
         heaps = ranks >> np.uint64(64 - _HEAP_BITS)
         source = len(self._sources) - 1
         for heap in np.unique(heaps).tolist():

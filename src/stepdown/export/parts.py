@@ -1,0 +1,204 @@
+"""Parts of the graphs that are written node by node: what several networks have in common.
+
+Names of values are the same in every graph. Texts come as `ids` [B, L] and `lengths` [B], or under the names that
+`pairs` gives to the texts of pairs; where a part reads them, it is told which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+from torch import nn
+
+from stepdown.students.cores import DILATIONS
+from stepdown.students.tables import Tiers
+from stepdown.tokens.words import BETWEEN
+
+Part = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
+"""Nodes of a graph, and the constants that they take."""
+
+NOTHING: Part = ([], {})
+
+
+# Of texts, and of the texts of pairs: all first ones, and below them all second ones.
+SINGLE = ("ids", "lengths")
+OF_PAIRS = ("text_ids", "text_lengths")
+
+
+def pairs() -> Part:
+    """`text_ids` [2B, T] and `text_lengths` [2B] of pairs `ids` and `lengths`, as `students.pairs.split` has them."""
+    constants = {
+        "between": np.array(BETWEEN, np.int64),
+        "zero": np.array(0, np.int64),
+        "one": np.array(1, np.int64),
+        "start": np.array([0], np.int64),
+        "axis_words": np.array([1], np.int64),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Equal", ["ids", "between"], ["is_between"]),
+        node("Cast", ["is_between"], ["separators"], to=TensorProto.INT64),
+        node("CumSum", ["separators", "one"], ["separators_so_far"]),
+        node("Equal", ["separators_so_far", "zero"], ["before_any"]),
+        node("Shape", ["ids"], ["pair_size"]),
+        node("Gather", ["pair_size", "one"], ["longest_pair"]),
+        node("Range", ["zero", "longest_pair", "one"], ["pair_positions"]),
+        node("Unsqueeze", ["lengths", "axis_words"], ["pair_column"]),
+        node("Less", ["pair_positions", "pair_column"], ["inside_pair"]),
+        node("And", ["before_any", "inside_pair"], ["in_first"]),
+        node("Cast", ["in_first"], ["in_first_number"], to=TensorProto.INT64),
+        node("ReduceSum", ["in_first_number", "axis_words"], ["first_lengths"], keepdims=0),
+        node("Sub", ["lengths", "first_lengths"], ["rest"]),
+        node("Sub", ["rest", "one"], ["second_lengths"]),
+        node("Concat", ["first_lengths", "second_lengths"], ["found_lengths"], axis=0),
+        node("Max", ["found_lengths", "one"], ["text_lengths"]),
+        node("ReduceMax", ["text_lengths"], ["longest_text"], axes=[0], keepdims=1),
+        node("Slice", ["ids", "start", "longest_text", "axis_words"], ["first_ids"]),
+        node("Slice", ["pair_positions", "start", "longest_text"], ["text_positions"]),
+        node("Unsqueeze", ["first_lengths", "axis_words"], ["first_column"]),
+        node("Add", ["first_column", "one"], ["second_start"]),
+        node("Add", ["second_start", "text_positions"], ["second_places"]),
+        node("Sub", ["pair_column", "one"], ["last_place"]),
+        node("Min", ["second_places", "last_place"], ["own_places"]),
+        node("GatherElements", ["ids", "own_places"], ["second_ids"], axis=1),
+        node("Concat", ["first_ids", "second_ids"], ["text_ids"], axis=0),
+    ]
+    return nodes, constants
+
+
+def output(weights: Mapping[str, np.ndarray], features: str, *, is_pair: bool) -> Part:
+    """`logits` [B, C] from the features of texts, or of the texts of pairs, which are compared first."""
+    constants = {"output_weight": weights["output.weight"].T, "output_bias": weights["output.bias"]}
+    node = helper.make_node
+    nodes = []
+    if is_pair:
+        nodes = [
+            node("Split", [features], ["first", "second_text"], axis=0),
+            node("Sub", ["first", "second_text"], ["difference"]),
+            node("Abs", ["difference"], ["distance"]),
+            node("Mul", ["first", "second_text"], ["product"]),
+            node("Concat", ["first", "second_text", "distance", "product"], ["compared"], axis=1),
+        ]
+        features = "compared"
+    nodes.append(node("Gemm", [features, "output_weight", "output_bias"], ["logits"]))
+    return nodes, constants
+
+
+def weights(network: nn.Module) -> dict[str, np.ndarray]:
+    """Weights of a network, float32, by their names in torch."""
+    return {
+        name: value.detach().cpu().numpy().astype(np.float32) for name, value in network.state_dict().items()
+    }
+
+
+def inside(ids: str, lengths: str) -> Part:
+    """Which words are a text's own: `inside` [B, L, 1], as numbers `inside_share`; `count` [B, 1] of them."""
+    constants = {
+        "zero": np.array(0, np.int64),
+        "one": np.array(1, np.int64),
+        "axis_last": np.array([-1], np.int64),
+        "axis_words": np.array([1], np.int64),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Shape", [ids], ["size"]),
+        node("Gather", ["size", "one"], ["longest"]),
+        node("Range", ["zero", "longest", "one"], ["positions"]),
+        node("Unsqueeze", [lengths, "axis_words"], ["column"]),
+        node("Less", ["positions", "column"], ["inside2"]),
+        node("Unsqueeze", ["inside2", "axis_last"], ["inside"]),
+        node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
+        node("Cast", ["column"], ["count"], to=TensorProto.FLOAT),
+    ]
+    return nodes, constants
+
+
+def tables(weights: Mapping[str, np.ndarray], tiers: Tiers, width: int) -> Part:
+    """`table` [vocabulary, width] from the tiers, which the file holds as narrow as they are."""
+    nodes, constants, names = [], {}, []
+    for index, (_, columns) in enumerate(tiers):
+        name = f"table{index}"
+        constants[name] = weights[f"tables.{index}"]
+        if columns < width:
+            constants[f"pads{index}"] = np.array([0, 0, 0, width - columns], np.int64)
+            nodes.append(helper.make_node("Pad", [name, f"pads{index}"], [f"wide{index}"]))
+            name = f"wide{index}"
+        names.append(name)
+    nodes.append(helper.make_node("Concat", names, ["table"], axis=0))
+    return nodes, constants
+
+
+def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
+    """`states` [B, L, 2H] from `embedded` [B, L, width]."""
+    ways = [f"core.{way}_gru" for way in ("forward", "backward")]
+    constants = {
+        "W": np.stack([_gates(weights[f"{way}.weight_ih_l0"]) for way in ways]),
+        "R": np.stack([_gates(weights[f"{way}.weight_hh_l0"]) for way in ways]),
+        "B": np.stack(
+            [
+                np.concatenate([_gates(weights[f"{way}.bias_{part}_l0"]) for part in ("ih", "hh")])
+                for way in ways
+            ]
+        ),
+        "flat": np.array([0, 0, -1], np.int64),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Transpose", ["embedded"], ["words_first"], perm=[1, 0, 2]),
+        node("Cast", [lengths], ["lengths32"], to=TensorProto.INT32),
+        node(
+            "GRU",
+            ["words_first", "W", "R", "B", "lengths32"],
+            ["directions"],
+            hidden_size=hidden,
+            direction="bidirectional",
+            linear_before_reset=1,  # as torch computes it
+        ),
+        # [L, 2, B, H] → [B, L, 2, H] → [B, L, 2H]
+        node("Transpose", ["directions"], ["by_text"], perm=[2, 0, 1, 3]),
+        node("Reshape", ["by_text", "flat"], ["states"]),
+    ]
+    return nodes, constants
+
+
+def gated_convolution(weights: Mapping[str, np.ndarray]) -> Part:
+    """`states` [B, L, H] from `embedded` [B, L, width]; as in torch, what is not the text's own is zero to a layer."""
+    node = helper.make_node
+    constants: dict[str, np.ndarray] = {}
+    nodes = [
+        node("Transpose", ["embedded"], ["channels"], perm=[0, 2, 1]),
+        node("Transpose", ["inside_share"], ["inside_channels"], perm=[0, 2, 1]),
+        node("Mul", ["channels", "inside_channels"], ["layer0"]),
+    ]
+    for index, gap in enumerate(DILATIONS):
+        given, found = f"layer{index}", f"layer{index + 1}"
+        constants[f"kernel{index}"] = weights[f"core.layers.{index}.weight"]
+        constants[f"kernel_bias{index}"] = weights[f"core.layers.{index}.bias"]
+        nodes += [
+            node(
+                "Conv",
+                [given, f"kernel{index}", f"kernel_bias{index}"],
+                [f"convolved{index}"],
+                dilations=[gap],
+                pads=[gap, gap],
+            ),
+            node("Split", [f"convolved{index}"], [f"value{index}", f"gate{index}"], axis=1),
+            node("Sigmoid", [f"gate{index}"], [f"open{index}"]),
+            node("Mul", [f"value{index}", f"open{index}"], [f"gated{index}"]),
+        ]
+        summed = f"gated{index}"
+        if index > 0:
+            summed = f"summed{index}"
+            nodes.append(node("Add", [given, f"gated{index}"], [summed]))
+        nodes.append(node("Mul", [summed, "inside_channels"], [found]))
+    nodes.append(node("Transpose", [f"layer{len(DILATIONS)}"], ["states"], perm=[0, 2, 1]))
+    return nodes, constants
+
+
+def _gates(values: np.ndarray) -> np.ndarray:
+    """From torch's order of gates (reset, update, new) to ONNX's (update, reset, hidden)."""
+    reset, update, new = np.split(values, 3)
+    return np.concatenate([update, reset, new])

@@ -1,0 +1,109 @@
+"""What finished cells left: their manifests, their models, and what these say of the splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stepdown import __version__, assets, evaluate, store
+from stepdown.ladder import teachers
+from stepdown.ladder.context import Context
+from stepdown.ladder.plan import TEACHER, Cell
+from stepdown.students import saved
+from stepdown.students.model import TextModel, logits
+
+
+def manifest_of(context: Context, cell: Cell) -> dict[str, Any] | None:
+    """The manifest of a cell that was finished from the same inputs, which the context then knows; else None.
+
+    Its teachers must be finished.
+    """
+    manifest = store.finished(context.folder(cell), key(context, cell))
+    if manifest is not None:
+        context.manifests[cell.id] = manifest
+    return manifest
+
+
+def key(context: Context, cell: Cell) -> str:
+    """Digest of everything that a cell is made from; its teachers must be finished."""
+    recipe = context.recipe
+    if cell.is_mean:
+        about: tuple[str, ...] = (teachers.loss_of_mean(context),)
+    elif cell.position == 0:
+        name = teachers.name_of(context, cell)
+        alone = recipe.teacher.model_copy(update={"model": (name,)})  # whatever other teachers there are
+        about = repr(alone), source_digest(context.models[name])
+    else:
+        settings = context.settings(cell)
+        source = source_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
+        about = repr(settings), source, context.transfer.key
+    # Every rung is measured against the teacher, whoever it learns from.
+    names = (TEACHER, *cell.teachers) if cell.position else cell.teachers
+    above = [context.manifests[name]["key"] for name in names]
+    return store.digest(
+        __version__,
+        torch.__version__,
+        str(context.precision),
+        context.data_key,
+        str((recipe.seed, recipe.data.max_length, cell.arm, cell.seed)),
+        *about,
+        *above,
+    )
+
+
+def source_digest(folder: Path) -> str:
+    """Digest of a model that a recipe names: of the hub's, its commit, since other tools add files to its cache."""
+    name = assets.hub_name(folder)
+    return folder_digest(folder) if name is None else store.digest(name, folder.name)
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest of a model folder: names, sizes and contents of its files, without manifests, which hold times."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != store.MANIFEST)
+    parts = [f"{path.relative_to(folder)} {path.stat().st_size} {store.file_digest(path)}" for path in files]
+    return store.digest(*parts)
+
+
+def model_of(context: Context, cell_id: str) -> TextModel:
+    """The model of a finished cell, from memory or from its folder."""
+    if cell_id not in context.trained:
+        found = saved.load(context.out / "cells" / cell_id, max_length=context.recipe.data.max_length)
+        # Where training left it: a resumed run computes on the same device as an undisturbed one.
+        found.network.to(context.accelerator.device)
+        context.trained[cell_id] = found
+    return context.trained[cell_id]
+
+
+def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
+    """What a finished cell's model says of the `report` or `selection` split: logits, float32 [n, classes].
+
+    Of the mean of several teachers, what `losses.mean_teacher` makes of theirs.
+    """
+    folder = context.out / "cells" / cell_id
+    kept = store.load_array(folder / f"{split}.npy")
+    if kept is not None:
+        return kept
+    cell = context.plan.cell(cell_id)
+    if cell.is_mean:
+        return outputs_of_mean(context, cell, split)
+    return ask(context, model_of(context, cell_id), split)
+
+
+def said(context: Context, cell_id: str, split: str) -> evaluate.Said:
+    """`outputs` with the thresholds that the cell chose for itself."""
+    chosen = context.manifests[cell_id].get("thresholds")
+    return evaluate.Said(outputs(context, cell_id, split), tuple(chosen) if chosen else None)
+
+
+def outputs_of_mean(context: Context, cell: Cell, split: str) -> np.ndarray:
+    """What several teachers say together of a split."""
+    return teachers.mean(context, [outputs(context, name, split) for name in cell.teachers])
+
+
+def ask(context: Context, model: TextModel, split: str) -> np.ndarray:
+    """What a model says of a split."""
+    texts = getattr(context.dataset, split).texts
+    return logits(model, model.encode(texts), precision=context.precision_of(model))

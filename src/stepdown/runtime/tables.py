@@ -1,0 +1,219 @@
+"""Rows of text from a file, one by one, in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stepdown.errors import DataError, missing_extra
+from stepdown.runtime.columns import Wanted, row
+from stepdown.runtime.rows import LONGEST_LINE, BadRow, Row, Table, line
+
+_PARQUET_ROWS = 4096
+
+
+def from_file(path: Path, wanted: Wanted) -> Table:
+    """Rows of a .csv, .tsv, .jsonl, .txt or .parquet file; of a .txt every line is a text, or a pair (`rows.line`).
+
+    Args:
+        path: of the file.
+        wanted: the columns with the text.
+
+    Raises:
+        DataError: there is no such file, of a kind that is read here, or it has no such column.
+        InputError: the columns cannot be told, or it needs a library that is not installed.
+    """
+    readers: dict[str, Callable[[Path, Wanted], Table]] = {
+        ".csv": _csv,
+        ".tsv": _tsv,
+        ".jsonl": _jsonl,
+        ".ndjson": _jsonl,
+        ".txt": _lines,
+        ".parquet": _parquet,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: its name ends in none of {', '.join(readers)}. Rename or convert it.")
+    if not path.is_file():
+        raise DataError(f"There is no file {path}. Check the spelling and the folder.")
+    with _readable(path):
+        return reader(path, wanted)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _lines(path: Path, wanted: Wanted) -> Table:
+    if wanted.columns:
+        what = "two texts with a tab between them" if wanted.is_pair else "a text"
+        raise DataError(f"{path} has no columns: every line is {what}. Leave --column out.")
+    lines = enumerate(_file_lines(path), 1)
+    return Table((), (line(content, number, str(path), wanted.is_pair) for number, content in lines))
+
+
+def _file_lines(path: Path) -> Iterator[bytes]:
+    with _readable(path), path.open("rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE:
+                raise DataError(
+                    f"{path} has a line of {LONGEST_LINE:,} bytes or more, so it is no table of texts."
+                )
+            yield line
+
+
+def _jsonl(path: Path, wanted: Wanted) -> Table:
+    return Table(None, _jsonl_rows(path, wanted))
+
+
+def _jsonl_rows(path: Path, wanted: Wanted) -> Iterator[Row | BadRow]:
+    chosen = wanted.columns
+    for number, content in enumerate(_file_lines(path), 1):
+        if not content.strip():
+            continue
+        where = f"{path}, row {number}"
+        try:
+            value = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            yield BadRow(f"{where}: no JSON: {error}. Expected one object a line.")
+            continue
+        if not isinstance(value, dict):
+            yield BadRow(f"{where}: a {type(value).__name__}. Expected a JSON object.")
+            continue
+        # The first object tells which columns they are; the others must have them too.
+        chosen = chosen or wanted.choose(tuple(value), path)
+        yield row(number, value, chosen, where)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _csv(path: Path, wanted: Wanted) -> Table:
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
+    first = next(_file_lines(path), b"").decode("utf-8", "replace")
+    delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    return _delimited(path, wanted, csv.reader(_decoded(path), delimiter=delimiter, strict=True))
+
+
+def _tsv(path: Path, wanted: Wanted) -> Table:
+    return _delimited(path, wanted, _TabReader(_decoded(path)))
+
+
+class _TabReader:
+    """Reads as `csv.reader` does, but by the rules of .tsv files: a row is a line, and quotes are text.
+
+    Only a cell that is quoted as a whole, as spreadsheets write it, loses its quotes.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.lines = lines
+        self.line_num = 0
+
+    def __next__(self) -> list[str]:
+        line = next(self.lines).rstrip("\r\n")
+        self.line_num += 1
+        return [_unquoted(cell) for cell in line.split("\t")] if line else []
+
+
+def _unquoted(cell: str) -> str:
+    inside = cell[1:-1]
+    if len(cell) >= 2 and cell[0] == cell[-1] == '"' and '"' not in inside.replace('""', ""):
+        return inside.replace('""', '"')
+    return cell
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    # Bytes that are no UTF-8 become lone surrogates, and are told of the row in which they turn up.
+    return (line.decode("utf-8", "surrogateescape") for line in _file_lines(path))
+
+
+def _delimited(path: Path, wanted: Wanted, reader: Any) -> Table:
+    try:
+        header = next(reader)
+    except StopIteration:
+        header = None
+    except csv.Error as error:
+        raise DataError(f"{path}, header: {error}.") from error
+    if not header or _not_utf8(header):
+        raise DataError(f"{path} has no header line in UTF-8. Expected the names of its columns in line 1.")
+    header[0] = header[0].removeprefix("\ufeff")
+    if len(set(header)) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise DataError(f"{path} has the column {twice!r} twice. Rename one of them.")
+    chosen = wanted.choose(tuple(header), path)
+    return Table(tuple(header), _delimited_rows(reader, path, header, chosen))
+
+
+def _delimited_rows(
+    reader: Any, path: Path, header: list[str], chosen: tuple[str, ...]
+) -> Iterator[Row | BadRow]:
+    number = 0
+    while True:
+        where = f"{path}, row {number + 1} (line {reader.line_num + 1})"
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            number += 1
+            yield BadRow(f"{where}: {error}. Check its quotes.")
+            continue
+        if not cells:
+            continue
+        number += 1
+        if len(cells) != len(header):
+            yield BadRow(f"{where}: {len(cells)} cells; expected {len(header)}, as in the header.")
+        elif _not_utf8(cells):
+            yield BadRow(f"{where}: not UTF-8. Save the file as UTF-8.")
+        else:
+            yield row(number, dict(zip(header, cells, strict=True)), chosen, where)
+
+
+def _not_utf8(cells: list[str]) -> bool:
+    return any(not cell.isascii() and re.search("[\udc80-\udcff]", cell) for cell in cells)
+
+
+def _parquet(path: Path, wanted: Wanted) -> Table:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise missing_extra("pyarrow", "parquet", f"Reading {path}") from None
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path} is no Parquet file: {error}.") from error
+    names = tuple(file.schema_arrow.names)
+    return Table(names, _parquet_rows(file, path, wanted.choose(names, path)))
+
+
+def _parquet_rows(file: Any, path: Path, chosen: tuple[str, ...]) -> Iterator[Row | BadRow]:
+    import pyarrow
+
+    number = 0
+    try:
+        for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
+            for value in batch.to_pylist():
+                number += 1
+                plain = {name: _plain(cell) for name, cell in value.items()}
+                yield row(number, plain, chosen, f"{path}, row {number}")
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path} is damaged after row {number}: {error}.") from error
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON can hold it."""
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return None
+    return cell if cell is None or isinstance(cell, str | int | float | bool | list | dict) else str(cell)

@@ -1,0 +1,100 @@
+"""Whole runs of the other kinds of task: from a file to a bundle that answers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stepdown
+from tests.conftest import BAD, FILLER, GOOD, make_teacher
+
+
+def texts_and_words(n: int) -> tuple[list[str], list[set[str]]]:
+    """Texts, and the words of each that mean something."""
+    draw = np.random.default_rng(5)
+    texts, told = [], []
+    for _ in range(n):
+        words = list(draw.choice(FILLER, draw.integers(4, 9)))
+        said = {str(word) for word in draw.choice([*GOOD, *BAD], draw.integers(0, 3))}
+        words += said
+        texts.append(" ".join(draw.permutation(words)))
+        told.append(said)
+    return texts, told
+
+
+def write(path: Path, head: list[str], rows: list[list[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+
+
+def recipe(
+    folder: Path, data: dict[str, object], arms: tuple[str, ...] = ("direct", "one-hop")
+) -> dict[str, object]:
+    return {
+        "name": "toy",
+        "data": {"source": str(folder / "data.csv"), "max_length": 32, **data},
+        "teacher": {"model": str(make_teacher(folder / "teacher")), "epochs": 8, "learning_rate": 3e-3},
+        "rungs": [{"model": "compact", "max_params": 8_000, "epochs": 6, "batch_size": 16}],
+        "compare": {"arms": list(arms), "seeds": 1},
+    }
+
+
+def run(folder: Path, wanted: dict[str, object]) -> stepdown.Run:
+    return stepdown.run(wanted, out=folder / "run")
+
+
+def test_a_run_with_several_labels_a_text(tmp_path: Path) -> None:
+    texts, told = texts_and_words(500)
+    rows: list[list[object]] = [
+        [text, *(int(bool(said & set(words))) for words in (GOOD, BAD))]
+        for text, said in zip(texts, told, strict=True)
+    ]
+    write(tmp_path / "data.csv", ["text", "good", "bad"], rows)
+    done = run(tmp_path, recipe(tmp_path, {"text": "text", "label": ["good", "bad"]}))
+    results = done.results
+    assert results["metric"] == "micro_f1"
+    assert results["data"]["task"] == "multi-label"
+    assert results["summary"]["accuracy"]["value"] > 0.8
+    model = done.classifier()
+    assert model.task == "multi-label"
+    assert set(model.predict(["word1 good word2 bad", "word3 word4"])[0]) == {"good", "bad"}
+    assert all(0 < threshold < 1 for threshold in model.thresholds)
+    assert model.about.calibration.split == "selection"
+    assert "micro F1" in done.table()
+    assert "Micro F1" in model.card
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_a_run_that_predicts_a_number(tmp_path: Path, scale: float) -> None:
+    texts, told = texts_and_words(500)
+    values = [scale * (3 + len(said & set(GOOD)) - len(said & set(BAD)) + 0.25) for said in told]
+    write(tmp_path / "data.csv", ["text", "stars"], [[t, v] for t, v in zip(texts, values, strict=True)])
+    wanted = recipe(tmp_path, {"text": "text", "label": "stars", "task": "regression"})
+    done = run(tmp_path, wanted)
+    assert done.results["metric"] == "pearson"
+    assert done.results["summary"]["accuracy"]["value"] > 0.7
+    low, high = done.classifier().predict(["bad dull poor word1", "good great fine word1"])
+    assert isinstance(low, float)
+    assert low < 3.25 * scale < high
+    assert "Pearson" in done.table()
+    json.dumps(done.results, allow_nan=False)
+
+
+def test_a_run_on_pairs(tmp_path: Path) -> None:
+    texts, told = texts_and_words(500)
+    # All that matters is in the second text.
+    rows: list[list[object]] = [
+        [f"word1 {texts[index - 1].split()[0]}", text, "yes" if said & set(GOOD) else "no"]
+        for index, (text, said) in enumerate(zip(texts, told, strict=True))
+    ]
+    write(tmp_path / "data.csv", ["sentence1", "sentence2", "label"], rows)
+    done = run(tmp_path, recipe(tmp_path, {"text": ["sentence1", "sentence2"], "label": "label"}))
+    model = done.classifier()
+    assert model.is_pair
+    assert model.predict([("word1 word2", "good word3"), ("word1", "bad word4")]) == ["yes", "no"]
+    assert done.results["metric"] == "accuracy"
+    assert done.results["summary"]["accuracy"]["value"] > 0.8

@@ -1,0 +1,204 @@
+"""The page of `stepdown serve` in a real browser: what a person sees, with whatever texts and labels hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import tiny_bundle
+from browser import Browser, find
+from serving import Served, served
+
+from stepdown.runtime import bundle
+
+pytest.importorskip("fastapi", reason="needs the extra serve")
+pytest.importorskip("uvicorn", reason="needs the extra serve")
+pytest.importorskip("prometheus_client", reason="needs the extra serve")
+PROGRAM = find()
+if PROGRAM is None:
+    pytest.skip("needs a Chromium on the PATH", allow_module_level=True)
+
+EVIL = "<img src=x onerror=alert(1)>"
+LABELS = (f"bad {EVIL}", "neutral", "positive")
+CARD = f"""# The \\*card\\* {EVIL}
+
+It is **good**, [a link](javascript:alert(1)) and `<b>code</b>`, with \\*escapes\\*.
+
+- first {EVIL}
+- second
+
+```sh
+<script>alert(1)</script>
+```
+"""
+TAB, ENTER = ("Tab", 9), ("Enter", 13)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("page")
+    files = tiny_bundle.contents(folder) | {"README.md": CARD.encode()}
+    bundle.write(folder / "tiny", tiny_bundle.about(LABELS), files)
+    with served(folder / "tiny", "--port", "0", "--max-texts", "3") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    assert PROGRAM is not None
+    with Browser(PROGRAM, tmp_path_factory.mktemp("browser")) as made:
+        yield made
+
+
+@pytest.fixture
+def page(browser: Browser, server: Served) -> Iterator[Browser]:
+    browser.events.clear()
+    browser.size(1000, 800)
+    browser.open(server.url)
+    browser.until(f"document.title === {f'The *card* {EVIL} · stepdown'!r}")
+    yield browser
+    # Whatever a test did: nothing was blocked or failed, and nobody else was asked for anything.
+    wrong = ("Log.entryAdded", "Runtime.exceptionThrown", "Page.javascriptDialogOpening")
+    assert browser.told(lambda event: event.get("method") in wrong) == []
+    requests = browser.told(lambda event: event.get("method") == "Network.requestWillBeSent")
+    urls = {event["params"]["request"]["url"] for event in requests}
+    assert all(url.startswith((server.url, "data:")) for url in urls)
+    assert browser.value("document.images.length + document.scripts.length") == 1, "the page's own script"
+
+
+def text_of(page: Browser, selector: str) -> str:
+    return str(page.value(f"document.querySelector({selector!r}).innerText"))
+
+
+def test_label_scores_and_words_change_as_one_types(page: Browser) -> None:
+    page.write("good movie")
+    page.until("document.querySelectorAll('#scores li').length === 3")
+    page.until("document.querySelector('#why').textContent === 'good movie'")
+    first = text_of(page, "#answer")
+    assert "Read in" in first
+    assert "log-odds" in first
+    page.until("document.querySelector('#live').textContent")
+    page.write(f" bad bad 😂 {EVIL}")
+    page.until(f"document.querySelector('#why').textContent === {'good movie bad bad 😂 ' + EVIL!r}")
+    assert text_of(page, "#answer") != first
+    assert EVIL in text_of(page, "#scores"), "a label's name is text"
+    assert page.value("[...document.querySelectorAll('#why mark')].length") > 0
+    shares = "[...document.querySelectorAll('.track i')].map((bar) => bar.getBoundingClientRect().width)"
+    widths = page.value(shares)
+    assert widths[0] == max(widths) > 0
+    page.value("typed.value = ''; typed.dispatchEvent(new Event('input'))")
+    page.until("document.querySelector('#answer').hidden")
+
+
+def test_an_answer_about_an_earlier_text_is_dropped(page: Browser) -> None:
+    """Also one that comes although it was given up: here, `fetch` ignores that, and the first answer is late."""
+    page.value(
+        """(() => {
+          const own = window.fetch;
+          let calls = 0;
+          window.late = new Promise((resolve) => { window.letGo = resolve; });
+          window.fetch = async (path, { signal, ...rest }) => {
+            const first = calls++ === 0;
+            const answer = await own(path, rest);
+            if (first) { window.held = true; await window.late; window.came = true; }
+            return answer;
+          };
+        })()"""
+    )
+    page.write("good")
+    page.until("window.held")
+    page.write(" bad")
+    page.until("document.querySelector('#why').textContent === 'good bad'")
+    shown = text_of(page, "#answer")
+    page.value("window.letGo()")
+    page.until("window.came")
+    page.value("new Promise((resolve) => setTimeout(resolve, 600))")
+    assert text_of(page, "#answer") == shown
+
+
+def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser) -> None:
+    assert page.value("document.activeElement.id") == "text"
+    page.press(*TAB)
+    assert page.value("document.activeElement.id") == "lines"
+    page.write(f"good movie\n\nbad\n  not {EVIL}\na\nthe")
+    page.press(*TAB)
+    assert page.value("document.activeElement.id") == "go"
+    assert page.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.press(*ENTER)
+    page.until("document.querySelector('#progress').textContent.startsWith('5 texts, ')")
+    cells = page.value(
+        "[...document.querySelectorAll('tbody tr td:first-child')].map((cell) => cell.textContent)"
+    )
+    assert cells == ["good movie", "bad", f"  not {EVIL}", "a", "the"], "in requests of at most three"
+    assert page.value(
+        "[...document.querySelectorAll('tbody td:nth-child(2)')].every((cell) => cell.textContent)"
+    )
+    page.press(*TAB)
+    assert page.value("document.activeElement.id") == "save"
+    page.value(
+        "URL.createObjectURL = (blob) => { window.saved = blob.text(); return '#'; };"
+        "HTMLAnchorElement.prototype.click = () => {}"
+    )
+    page.press(*ENTER)
+    saved = page.value("window.saved").splitlines()
+    assert saved[0] == '"text","label","score"'
+    assert saved[3].startswith(f'"  not {EVIL}","')
+    assert len(saved) == 6
+
+
+def test_a_fault_is_shown_and_goes_away(page: Browser) -> None:
+    page.value("window.fetch = async () => { throw new TypeError('failed') }")
+    page.write("good")
+    page.until("!document.querySelector('#problem').hidden")
+    assert text_of(page, "#problem") == "The server does not answer. Is it still running?"
+    page.value(
+        "window.fetch = async () => new Response(JSON.stringify({ detail: 'Too <b>long</b>.' }), { status: 422 })"
+    )
+    page.write("!")
+    page.until("document.querySelector('#problem').textContent === 'Too <b>long</b>.'")
+    page.value("typed.value = ''; typed.dispatchEvent(new Event('input'))")
+    page.until("document.querySelector('#problem').hidden")
+
+
+def test_the_card_is_shown_as_text(page: Browser) -> None:
+    page.value("document.querySelector('details').open = true")
+    card = text_of(page, "#card")
+    for part in (
+        f"The *card* {EVIL}",
+        "It is good, [a link](javascript:alert(1))",
+        "with *escapes*.",
+        f"first {EVIL}",
+    ):
+        assert part in card
+    assert text_of(page, "#card pre") == "<script>alert(1)</script>\n"
+    assert text_of(page, "#card p code") == "<b>code</b>"
+    tags = page.value(
+        "[...new Set([...document.querySelectorAll('#card *')].map((one) => one.tagName))].sort()"
+    )
+    assert tags == ["CODE", "H3", "LI", "P", "PRE", "STRONG", "UL"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_by_day_and_by_night(page: Browser, scheme: str) -> None:
+    page.size(375, 812, phone=True)
+    page.scheme(scheme)
+    page.write("word " + "x" * 300)
+    page.value("document.querySelector('#lines').focus()")
+    page.write("y" * 300 + "\ngood movie")
+    page.press("Enter", 13, 2)
+    page.until("document.querySelector('#progress').textContent.startsWith('2 texts')")
+    page.until("document.querySelector('#why').textContent.length === 305")
+    page.value("document.querySelector('details').open = true")
+    assert page.value("document.documentElement.scrollWidth") == 375
+    background = page.value("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+def test_every_kind_of_answer_can_be_shown(page: Browser) -> None:
+    scores = "scores: { a: 0.9, b: 0.6, c: 0.1 }"
+    many = page.value(f"told({{ text: ['x', 'y'], labels: ['a', 'b'], {scores} }})")
+    assert (many["headline"], many["columns"]) == ("a, b", {"text": "x / y", "labels": "a; b"})
+    assert [bar["said"] for bar in many["bars"]] == [True, True, False]
+    assert page.value(f"told({{ text: 'x', labels: [], {scores} }}).headline") == "no label"
+    number = page.value("told({ text: 'x', value: 3.25 })")
+    assert (number["headline"], number["bars"], number["columns"]["value"]) == ("3.25", [], 3.25)
