@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel, AutoTokenizer
 
 from stepdown.errors import ModelError
 from stepdown.students import bert_hash, huggingface, saved
@@ -168,6 +169,18 @@ def test_a_published_bert_hash_is_read_without_running_its_code(tmp_path: Path, 
     texts = ["good word1", "a dull one"]
     said = logits(found.model, found.model.encode(texts))
     assert np.abs(logits(again, again.encode(texts)) - said).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["projections", "proj.0"])
+def test_transformers_own_auto_classes_read_a_published_bert_hash(tmp_path: Path, name: str) -> None:
+    folder, weights = make_bert_hash(tmp_path / "femto", name)
+    encoder = AutoModel.from_pretrained(folder, trust_remote_code=True)
+    assert type(encoder) is bert_hash.BertHashModel
+    state = encoder.state_dict()
+    for key, value in weights.items():
+        assert torch.equal(state[key.replace(f".{name}.", ".projections.")], value), key
+    (folder / "tokenizer_config.json").unlink()
+    assert AutoTokenizer.from_pretrained(folder)("good")["input_ids"] == [2, 5, 3]
 
 
 def test_a_damaged_compact_model_is_told(tmp_path: Path) -> None:

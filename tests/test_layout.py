@@ -38,6 +38,7 @@ ROOMS = [
     "pretraining",
     "runs",
     "api",
+    "compat",
     "cli",
 ]
 

@@ -240,6 +240,28 @@ def test_one_phase_is_one_training() -> None:
     assert events == list(train.fit(other, phase.parts, HARD, SCHEDULE, accelerator=Accelerator(cpu=True)))
 
 
+def test_training_may_stop_within_a_pass() -> None:
+    """13 updates a pass; what is left is as if the second pass ended there."""
+    model = fresh()
+    schedule = replace(SCHEDULE, most_updates=20)
+    events = list(train.fit(model, examples(model), HARD, schedule, accelerator=Accelerator(cpu=True)))
+    steps = [event for event in events if isinstance(event, train.Step)]
+    assert [event.done for event in steps] == list(range(1, 21))
+    assert {event.total for event in steps} == {20}
+    passes = [event for event in events if isinstance(event, train.Epoch)]
+    assert [event.loss for event in passes] == [
+        float(np.mean([event.loss for event in some])) for some in (steps[:13], steps[13:])
+    ]
+    assert isinstance(events[-1], train.Epoch)
+    assert not model.network.training
+
+
+def test_a_rate_that_falls_on_a_line_reaches_nothing_after_the_last_update() -> None:
+    line = replace(SCHEDULE, warmup=0.2, decay="linear")
+    rates = [train._rate(done, 10, line) for done in range(11)]
+    assert rates == pytest.approx([0.5, 1, *(np.arange(8, -1, -1) / 8)])
+
+
 def test_what_starts_at_random_learns_faster(tmp_path: Path) -> None:
     """The head of an encoder that has none; everything else moves at the schedule's own rate."""
     found = huggingface.load(make_teacher(tmp_path / "encoder"), ["a", "b", "c"], max_length=32)

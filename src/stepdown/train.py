@@ -71,7 +71,9 @@ class Schedule:
             far from trained when the encoder is.
         accumulate: in how many passes an update's examples are worked through; saves memory, changes no result.
         weight_decay: decoupled, on matrices only.
-        warmup: share of the updates over which the rate rises; a half-cosine down to 0 follows.
+        warmup: share of the updates over which the rate rises.
+        decay: how it falls to 0 afterwards: half a cosine, or a straight line.
+        most_updates: training stops after so many, as if the last pass ended there; None for whole passes.
         clip_norm: largest gradient norm.
         ema: decay of the running average of weights that the trained model gets, None to keep the last weights.
         word_dropout: share of the words that are taken for unknown ones, drawn anew each time a text is read (Iyyer et
@@ -90,6 +92,8 @@ class Schedule:
     seed: int = 0
     fresh_rate: float = 10.0
     word_dropout: float = 0.0
+    decay: Literal["cosine", "linear"] = "cosine"
+    most_updates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -195,8 +199,7 @@ def fit(
         lr=schedule.learning_rate,
         fused=device.type in ("cpu", "cuda"),
     )
-    per_epoch = _updates(parts, schedule)
-    total = per_epoch * schedule.epochs
+    total = _updates(parts, schedule)
     average = _Average(network, schedule.ema) if schedule.ema is not None else None
     weights = None
     if objective.class_weights is not None:
@@ -206,10 +209,14 @@ def fit(
         torch.manual_seed(schedule.seed + accelerator.process_index)
         done = 0
         for epoch in range(schedule.epochs):
-            epoch_loss = 0.0
+            if done == total:
+                break
+            epoch_losses = []
             for examples, batch in _epoch_batches(parts, schedule.batch_size, shuffler):
+                if done == total:
+                    break
                 for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * _rate(done, total, schedule.warmup)
+                    group["lr"] = group["peak"] * _rate(done, total, schedule)
                 loss = 0.0
                 for part in np.array_split(batch, schedule.accumulate):
                     mine = part[accelerator.process_index :: accelerator.num_processes]
@@ -235,7 +242,7 @@ def fit(
                 done += 1
                 if average is not None:
                     average.update(done)
-                epoch_loss += loss / per_epoch
+                epoch_losses.append(loss)
                 yield Step(done, total, loss, int(examples.tokens.lengths[batch].sum()))
             if average is not None:
                 average.swap()
@@ -243,9 +250,9 @@ def fit(
             if objective.unit is not None:
                 heads.restore(model, objective.unit)
             state = torch.get_rng_state()
-            yield Epoch(epoch + 1, schedule.epochs, epoch_loss)
+            yield Epoch(epoch + 1, schedule.epochs, float(np.mean(epoch_losses)))
             torch.set_rng_state(state)
-            if epoch + 1 < schedule.epochs:
+            if done < total:
                 network.train()
                 if objective.unit is not None:
                     heads.standardise(model, objective.unit)
@@ -269,7 +276,7 @@ def fit_in_phases(
     and learns no faster than the rest.
     """
     epochs = sum(phase.schedule.epochs for phase in phases)
-    updates = sum(phase.schedule.epochs * _updates(phase.parts, phase.schedule) for phase in phases)
+    updates = sum(_updates(phase.parts, phase.schedule) for phase in phases)
     epochs_before = updates_before = 0
     for phase in phases:
         events = fit(
@@ -281,13 +288,14 @@ def fit_in_phases(
             else:
                 yield replace(event, done=epochs_before + event.done, total=epochs)
         epochs_before += phase.schedule.epochs
-        updates_before += phase.schedule.epochs * _updates(phase.parts, phase.schedule)
+        updates_before += _updates(phase.parts, phase.schedule)
         model = replace(model, fresh=frozenset())
 
 
 def _updates(parts: Parts, schedule: Schedule) -> int:
-    """Updates of one pass."""
-    return sum(-(-size // schedule.batch_size) for size in parts.sizes)
+    """Updates of all passes."""
+    whole = schedule.epochs * sum(-(-size // schedule.batch_size) for size in parts.sizes)
+    return whole if schedule.most_updates is None else min(whole, schedule.most_updates)
 
 
 def _read(model: TextModel, tokens: Tokens, rows: np.ndarray, word_dropout: float) -> tuple[Tensor, Tensor]:
@@ -366,11 +374,14 @@ def batches(lengths: np.ndarray, size: int, shuffler: np.random.Generator) -> li
     return [batches[index] for index in shuffler.permutation(len(batches))]
 
 
-def _rate(done: int, total: int, warmup: float) -> float:
-    """Share of the peak learning rate for update number `done`: linear warm-up, then half a cosine."""
-    rising = max(1, int(total * warmup))
+def _rate(done: int, total: int, schedule: Schedule) -> float:
+    """Share of the peak learning rate for update number `done`: linear warm-up, then half a cosine or a line."""
+    warming = int(total * schedule.warmup)
+    rising = max(1, warming)
     if done < rising:
         return (done + 1) / rising
+    if schedule.decay == "linear":
+        return (total - done) / (total - warming)
     return 0.5 * (1 + float(np.cos(np.pi * (done - rising) / max(1, total - rising))))
 
 

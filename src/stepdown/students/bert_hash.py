@@ -3,12 +3,12 @@
 NeuML's architecture (published as bert-hash-femto, -pico and -nano): a token's id indexes a table of `projections`
 columns, which a linear map with bias takes to the hidden size; everything else is stock BERT. Importing this module
 makes the architecture known to transformers under its published `model_type`, before the `auto_map` of a checkpoint,
-which we do not execute, has a say.
+which we do not execute, has a say: a registered class that is not transformers' own comes before the code that
+`auto_map` names, whatever `trust_remote_code` says.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,10 +18,13 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
+    AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
+    BertTokenizer,
 )
+from transformers.utils.hub import cached_file
 
 
 class BertHashConfig(BertConfig):  # type: ignore[no-untyped-call]  # transformers types little
@@ -55,7 +58,27 @@ class HashEmbeddings(nn.Module):
         return embedded
 
 
-class BertHashModel(BertModel):
+# What tells transformers which copy of a checkpoint is meant.
+_PLACE = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+
+
+class _Published:
+    """Reads checkpoints whatever they call the linear map: mixed into models of transformers, before their own."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **settings: Any) -> Any:
+        """As transformers' own, with the same arguments and results."""
+        told = settings.pop("output_loading_info", False)
+        place = {key: settings[key] for key in _PLACE if key in settings}
+        read: Any = super().from_pretrained  # type: ignore[misc]  # of the model that this is mixed into
+        found, info = read(pretrained_model_name_or_path, *args, output_loading_info=True, **settings)
+        _adopt(
+            found, str(pretrained_model_name_or_path), place, info["missing_keys"], info["unexpected_keys"]
+        )
+        return (found, info) if told else found
+
+
+class BertHashModel(_Published, BertModel):
     """BERT's encoder over hash embeddings, without a pooler, as it is published."""
 
     config_class = BertHashConfig
@@ -66,7 +89,7 @@ class BertHashModel(BertModel):
         self.post_init()  # type: ignore[no-untyped-call]  # transformers types little
 
 
-class BertHashForSequenceClassification(BertForSequenceClassification):
+class BertHashForSequenceClassification(_Published, BertForSequenceClassification):
     """BERT's sequence classifier over hash embeddings."""
 
     config_class = BertHashConfig
@@ -87,24 +110,28 @@ def _narrow(embeddings: Any, config: BertHashConfig) -> None:
 AutoConfig.register(BertHashConfig.model_type, BertHashConfig)
 AutoModel.register(BertHashConfig, BertHashModel)
 AutoModelForSequenceClassification.register(BertHashConfig, BertHashForSequenceClassification)
+AutoTokenizer.register(BertHashConfig, BertTokenizer)  # type: ignore[no-untyped-call]  # as above
 
 
-def adopt(classifier: Any, folder: Path, missing: set[str], unexpected: set[str]) -> None:
+def _adopt(model: Any, source: str, place: dict[str, Any], missing: set[str], unexpected: set[str]) -> None:
     """Find the linear map in a checkpoint that calls it otherwise than we do, by its shape.
 
     The name of its weights is not on record; below the word embeddings only one matrix is as wide as it.
 
     Args:
-        classifier: just loaded from `folder`; its linear map is filled in.
-        folder: with the weights as safetensors.
+        model: just loaded from `source`; its linear map is filled in.
+        source: a folder or a hub id, with the weights as safetensors.
+        place: which copy of it, in transformers' words.
         missing: parameters that the checkpoint lacks; those that were found are taken out.
-        unexpected: tensors that the classifier has no place for; those that were used are taken out.
+        unexpected: tensors that the model has no place for; those that were used are taken out.
     """
     stem = "embeddings.word_embeddings."
-    ours = {name: p for name, p in classifier.named_parameters() if name in missing and stem in name}
+    ours = {name: p for name, p in model.named_parameters() if name in missing and stem in name}
     theirs = sorted(name for name in unexpected if stem in name)
-    path = folder / "model.safetensors"
-    if not ours or not theirs or not path.is_file():
+    if not ours or not theirs:
+        return
+    path = cached_file(source, "model.safetensors", _raise_exceptions_for_missing_entries=False, **place)
+    if path is None:
         return
     with safe_open(path, framework="pt") as file:
         for name, parameter in ours.items():

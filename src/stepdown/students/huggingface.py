@@ -85,10 +85,10 @@ def load(
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    from stepdown.students import bert_hash  # makes its architecture known
+    from stepdown.students import bert_hash  # noqa: F401  # makes its architecture known
 
     try:
-        with _quiet():
+        with quiet():
             # Whatever is wrong with the files: transformers and the readers below it raise errors of many kinds.
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             architectures = getattr(config, "architectures", None) or []
@@ -98,7 +98,7 @@ def load(
             if label_names is not None:
                 config.id2label = dict(enumerate(label_names))
                 config.label2id = {name: index for index, name in enumerate(label_names)}
-                config.problem_type = _PROBLEM_TYPES[task]
+                config.problem_type = PROBLEM_TYPES[task]
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(seed)
                 classifier, info = AutoModelForSequenceClassification.from_pretrained(
@@ -130,8 +130,6 @@ def load(
         ) from error
     missing = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
     unexpected = set(info["unexpected_keys"])
-    if config.model_type == bert_hash.BertHashConfig.model_type:
-        bert_hash.adopt(classifier, folder, missing, unexpected)
     rows = classifier.get_input_embeddings().weight.shape[0]
     # Without its files transformers makes an empty tokenizer, to which every word is unknown.
     if not rows / 2 <= tokenizer.vocab_size <= rows:
@@ -140,21 +138,16 @@ def load(
             f"{tokenizer.vocab_size:,}: they do not belong together, or the tokenizer's files are missing. Take "
             "both from the same place."
         )
-    positions = getattr(config, "max_position_embeddings", None)
-    if isinstance(positions, int) and positions > 0:
-        # RoBERTa's family numbers positions from pad_token_id + 1 on.
-        offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
-        max_length = min(max_length, positions - offset)
-    pairs = getattr(config, _IS_PAIR, False) is True if is_pair is None else is_pair
+    pairs = getattr(config, IS_PAIR, False) is True if is_pair is None else is_pair
     model = TextModel(
         HuggingFaceNetwork(classifier, separator_of(folder, classifier, tokenizer) if pairs else None),
         tokenizer,
         names,
-        max_length,
+        longest(config, max_length),
         "huggingface",
         describe(classifier),
         frozenset(f"classifier.{key}" for key in missing),
-        task=task if label_names is not None else _task_of(config),
+        task=task if label_names is not None else task_of(config),
         is_pair=pairs,
     )
     return Loaded(model, own_head and not missing, _notes(folder, unexpected, missing))
@@ -191,17 +184,27 @@ def _named(folder: Path) -> str:
     return assets.hub_name(folder) or f"in {folder}"
 
 
+def longest(config: Any, max_length: int) -> int:
+    """Most ids of a text, lowered to what a model's positions can take."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions <= 0:
+        return max_length
+    # RoBERTa's family numbers positions from pad_token_id + 1 on.
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
+    return min(max_length, positions - offset)
+
+
 # What transformers calls the tasks; models, and other tools, choose their loss and their probabilities by it.
-_PROBLEM_TYPES: Mapping[TaskKind, str] = {
+PROBLEM_TYPES: Mapping[TaskKind, str] = {
     "single-label": "single_label_classification",
     "multi-label": "multi_label_classification",
     "regression": "regression",
 }
 
 
-def _task_of(config: Any) -> TaskKind:
+def task_of(config: Any) -> TaskKind:
     """What a checkpoint's head is for; single-label where its configuration does not say."""
-    named = {problem: kind for kind, problem in _PROBLEM_TYPES.items()}
+    named = {problem: kind for kind, problem in PROBLEM_TYPES.items()}
     return named.get(str(config.problem_type), "single-label")
 
 
@@ -225,7 +228,7 @@ def load_teacher(
 
 
 # The key of a saved model's config.json that says that it reads pairs of texts; there is no standard one.
-_IS_PAIR = "is_pair"
+IS_PAIR = "is_pair"
 
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})
 
@@ -307,9 +310,9 @@ def save(model: TextModel, folder: Path) -> None:
     classifier = model.network.classifier
     classifier.config.id2label = dict(enumerate(model.label_names))
     classifier.config.label2id = {name: index for index, name in enumerate(model.label_names)}
-    classifier.config.problem_type = _PROBLEM_TYPES[model.task]
-    if model.is_pair or hasattr(classifier.config, _IS_PAIR):
-        setattr(classifier.config, _IS_PAIR, model.is_pair)
+    classifier.config.problem_type = PROBLEM_TYPES[model.task]
+    if model.is_pair or hasattr(classifier.config, IS_PAIR):
+        setattr(classifier.config, IS_PAIR, model.is_pair)
     write(classifier, model.tokenizer, model.max_length, folder)
 
 
@@ -322,7 +325,7 @@ def write(model: Any, tokenizer: tokens.Tokenizer, max_length: int, folder: Path
         max_length: where the tokenizer's settings say that texts are cut, unless they say otherwise already.
         folder: to write into.
     """
-    with _quiet():
+    with quiet():
         model.save_pretrained(folder)
     tokenizer.save(folder)
     # What transformers needs to choose the tokenizer's class and where it cuts.
@@ -345,7 +348,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' progress bars and tables of keys: what matters in them is told in our own words."""
     from transformers.utils import logging as hf_logging
 
