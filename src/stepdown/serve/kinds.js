@@ -62,6 +62,7 @@ function bars(answer, own) {
   const all = Object.entries(answer.scores).map(([name, share]) => ({
     name, share, applies: own.includes(name), from: model?.thresholds?.[name],
   }));
+  all.sort((a, b) => b.share - a.share);  // JavaScript puts keys that look like numbers first, in their order
   return all.filter((bar, index) => bar.applies || index < MOST_BARS);
 }
 

@@ -7,7 +7,6 @@ import hashlib
 from importlib import resources
 from typing import NamedTuple
 
-
 # One script, in this order: the last runs what the others define.
 _SCRIPTS = ("page.js", "kinds.js", "one.js", "words.js", "many.js", "card.js", "start.js")
 

@@ -31,7 +31,7 @@ function fitPairs() {
   $("text-help").textContent += " Both texts are needed.";
   $("many").textContent = "Many pairs";
   $("lines-label").textContent = "Pairs, one a line, with a tab between the two";
-  $("lines-help").textContent = "Two columns that are copied from a spreadsheet have it.";
+  $("lines-help").textContent = "Two columns copied from a spreadsheet come like that.";
   $("lines-help").hidden = false;
   $("text-head").textContent = "Texts";
 }
