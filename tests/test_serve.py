@@ -27,7 +27,7 @@ from starlette.requests import ClientDisconnect
 
 from stepdown.runtime import Classifier, bundle
 from stepdown.runtime.predict import answers
-from stepdown.serve import Limits, app, bodies, erasure, schemas
+from stepdown.serve import Limits, bodies, erasure, schemas, service
 from stepdown.serve.app import create_app
 from stepdown.serve.page import page
 
@@ -131,7 +131,7 @@ def test_any_label_can_be_explained_and_any_text(client: TestClient) -> None:
 
 def test_pieces_are_words_characters_or_neighbours_together() -> None:
     def cut(text: str) -> list[str]:
-        return [text[start:end] for start, end in erasure.pieces(text)]
+        return [text[start:end] for _, start, end in erasure.pieces(text)]
 
     assert cut("It's GREAT!!") == ["It's", "GREAT!!"]
     assert cut("好电影 good 映画です") == ["好", "电", "影", "good", "映", "画", "で", "す"]
@@ -142,16 +142,19 @@ def test_pieces_are_words_characters_or_neighbours_together() -> None:
 
 def test_importance_keeps_its_digits_where_the_model_is_sure() -> None:
     logits = np.array([[40.0, 0.0], [30.0, 0.0], [41.0, 0.0]], np.float32)
-    assert erasure.importance(logits, 0, 2.0) == [5.0, -0.5]
-    assert erasure.importance(logits, 1, 1.0) == [-10.0, 1.0]
+    assert erasure.importance("single-label", logits, 0, 2.0) == [5.0, -0.5]
+    assert erasure.importance("single-label", logits, 1, 1.0) == [-10.0, 1.0]
     three = np.log(np.array([[0.2, 0.3, 0.5]]))
-    assert erasure.log_odds(three, 2, 1.0) == pytest.approx([0.0], abs=1e-12)
+    assert erasure.belief("single-label", three, 2, 1.0) == pytest.approx([0.0], abs=1e-12)
 
 
 def test_the_model_its_card_and_its_limits_are_told(client: TestClient, classifier: Classifier) -> None:
     said = client.get("/model").json()
     assert said == {
         "name": "tiny",
+        "task": "single-label",
+        "texts_per_input": 1,
+        "thresholds": None,
         "labels": ["negative", "neutral", "positive"],
         "parameters": 76,
         "max_length": 16,
@@ -192,7 +195,7 @@ def test_what_is_wrong_with_a_body_is_told(client: TestClient, body: bytes, stat
     assert said.status_code == status, said.text
     assert list(said.json()) == ["detail"]
     assert says in said.json()["detail"]
-    assert bodies.example(schemas.PredictRequest) in said.json()["detail"]
+    assert bodies.example(schemas.PredictTexts) in said.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +251,7 @@ def test_what_is_not_there_is_told(
 
 
 def test_answers_are_bounded_in_scores(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_MOST_SCORES", 6)
+    monkeypatch.setattr(service, "_MOST_SCORES", 6)
     assert client.post("/predict", json={"texts": ["a"] * 2, "top": 0}).status_code == 200
     assert client.post("/predict", json={"texts": ["a"] * 3, "top": 2}).status_code == 200
     said = client.post("/predict", json={"texts": ["a"] * 3, "top": 0})

@@ -55,13 +55,20 @@ def as_given(strings: Sequence[str], *, is_pair: bool) -> Sequence[Text]:
     return [tasks.parts(text) for text in strings] if is_pair else strings
 
 
-_READS_PAIRS = "This model reads pairs of texts, each a tuple of two."
+def texts_of(one: Text) -> tuple[str, ...]:
+    """The one text that it is, or the two of a pair."""
+    return (one,) if isinstance(one, str) else tuple(one)
+
+
+READS_TEXTS = "This model reads single texts, not pairs."
+READS_PAIRS = "This model reads pairs of texts"
+_READS_PAIRS = f"{READS_PAIRS}, each a tuple of two."
 
 
 def _check_text(index: int, text: object) -> None:
     if isinstance(text, str):
         return
-    single = " This model reads single texts, not pairs." if isinstance(text, tuple | list) else ""
+    single = f" {READS_TEXTS}" if isinstance(text, tuple | list) else ""
     raise InputError(
         f"Text {index} is a {type(text).__name__} ({short(text)}), not a str.{single} Make all of them str."
     )

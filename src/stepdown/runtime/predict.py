@@ -60,6 +60,19 @@ def answers(classifier: Classifier, texts: Sequence[Text], top: int) -> list[Ans
     return found
 
 
+def check_scores(classifier: Classifier, option: str) -> None:
+    """Look whether there are labels to score, as an option of that name asks for.
+
+    Raises:
+        InputError: the model predicts a number.
+    """
+    if classifier.task == "regression":
+        raise InputError(
+            f"The model predicts a number, {classifier.label_names[0]!r}, so there are no labels to score. "
+            f"Leave {option} out."
+        )
+
+
 def _values(logits: np.ndarray) -> list[Answer]:
     return [{"value": value} for value in outputs.values(logits)]
 
@@ -125,11 +138,8 @@ def run(
             does not fit the model: single texts and pairs, or labels to score of a number.
         StoreError: the output cannot be written.
     """
-    if work.top is not None and classifier.task == "regression":
-        raise InputError(
-            f"The model predicts a number, {classifier.label_names[0]!r}, so there are no labels to score. "
-            "Leave --top out."
-        )
+    if work.top is not None:
+        check_scores(classifier, "--top")
     columns, given = _given(work, stdin, is_pair=classifier.is_pair)
     with (
         to_stream(stdout)

@@ -4,11 +4,13 @@
     batcher     requests that wait together are answered together, in one thread
     erasure     which words an answer rests on
     schemas     what is asked and answered
+    forms       those of one kind of model
     documents   what OpenAPI tells of it
     bodies      a request's body, bounded in size and time, and what is wrong with it
     metrics     counters for Prometheus
     middleware  what every answer has: headers, and its line in the metrics
-    page        the page, one file with everything in it
+    page        the page, one file with everything in it; kinds.js alone knows the kinds of task
+    service     what the routes share: the model, asked within limits
     app         the routes
     server      the socket, the signals, and the end
 

@@ -15,13 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
-# What one batch holds at most. More texts are no faster, and more characters keep others waiting.
+from stepdown.runtime.inputs import Text, texts_of
+
+# What one batch holds at most; a pair is one text. More texts are no faster, and more characters keep others waiting.
 MOST_TEXTS = 256
 MOST_CHARACTERS = 65_536
 
 T = TypeVar("T")
-Ask = Callable[[list[str]], Sequence[T]]
-"""Answers texts, one result a text. Two that are equal (==) are asked together."""
+X = TypeVar("X", bound=Text)
+Ask = Callable[[list[X]], Sequence[T]]
+"""Answers texts, or pairs, one result for each. Two that are equal (==) are asked together."""
 
 
 class Busy(Exception):
@@ -38,15 +41,15 @@ class Done(Generic[T]):
 
 @dataclass(eq=False)
 class _Job:
-    """A request on its way. `texts` may make each text when it is asked for it.
+    """A request on its way. `texts` may make each text, or pair, when it is asked for it.
 
     Attributes:
         results: of the texts that were answered so far.
         taken: texts that were answered or are being answered.
     """
 
-    ask: Ask[Any]
-    texts: Sequence[str]
+    ask: Ask[Any, Any]
+    texts: Sequence[Text]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Done[Any]]
     results: list[Any] = field(default_factory=list)
@@ -60,7 +63,7 @@ class _Share:
     """The texts of a job that are in one batch."""
 
     job: _Job
-    texts: list[str]
+    texts: list[Text]
 
 
 class Batcher:
@@ -86,12 +89,12 @@ class Batcher:
         self._thread = threading.Thread(target=self._work, name="stepdown-batcher", daemon=True)
         self._thread.start()
 
-    async def run(self, ask: Ask[T], texts: Sequence[str]) -> Done[T]:
+    async def run(self, ask: Ask[X, T], texts: Sequence[X]) -> Done[T]:
         """Have texts answered. Cancelled, it costs nothing further but the batch that is being computed.
 
         Args:
             ask: answers them; called in the thread, with texts of this and of other requests.
-            texts: n of them.
+            texts: n of them, or n pairs.
 
         Raises:
             Busy: too many texts wait.
@@ -145,12 +148,12 @@ class Batcher:
                 break
             if job.ask != ask:
                 continue
-            own: list[str] = []
+            own: list[Text] = []
             while job.taken < len(job.texts) and texts < MOST_TEXTS and characters < MOST_CHARACTERS:
                 own.append(job.texts[job.taken])
                 job.taken += 1
                 texts += 1
-                characters += len(own[-1])
+                characters += sum(map(len, texts_of(own[-1])))
             shares.append(_Share(job, own))
             self._jobs.remove(job)
             if job.taken < len(job.texts):

@@ -9,14 +9,17 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+
+from stepdown.runtime.inputs import READS_PAIRS, READS_TEXTS
+from stepdown.serve.schemas import Asked
 
 # Bodies of the largest size that are held at once; smaller ones, as many more.
 _MOST_HELD = 32
 _SECONDS = 30.0
 _MOST_FAULTS = 3
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Asked)
 
 
 class Bodies:
@@ -92,7 +95,7 @@ def parsed(model: type[M], content: bytes) -> M:
         raise HTTPException(status, detail) from None
 
 
-def example(model: type[BaseModel]) -> str:
+def example(model: type[Asked]) -> str:
     """A body that would be right, as JSON."""
     (first, *_) = model.model_json_schema()["examples"]
     return json.dumps(first, ensure_ascii=False)
@@ -108,7 +111,7 @@ def _check_type(request: Request) -> None:
         )
 
 
-def _told(model: type[BaseModel], error: ValidationError) -> tuple[int, str]:
+def _told(model: type[Asked], error: ValidationError) -> tuple[int, str]:
     faults = error.errors(include_url=False)
     if faults[0]["type"] == "json_invalid":
         reason = str(faults[0].get("ctx", {}).get("error", faults[0]["msg"]))
@@ -119,7 +122,7 @@ def _told(model: type[BaseModel], error: ValidationError) -> tuple[int, str]:
     return 422, f"{' '.join(said)} Send for example {example(model)}"
 
 
-def _fault(model: type[BaseModel], fault: Any) -> str:
+def _fault(model: type[Asked], fault: Any) -> str:
     where = ".".join(map(str, fault["loc"]))
     found = _short(fault["input"])
     match fault["type"]:
@@ -127,20 +130,29 @@ def _fault(model: type[BaseModel], fault: Any) -> str:
             return f"{where!r} is missing."
         case "extra_forbidden":
             return f"{_short(where)} is unknown; known are {', '.join(model.model_fields)}."
+        case "list_type" | "too_short" | "too_long" if _is_input(fault["loc"]):
+            return f"{where} is {found}; expected a list of two texts. {READS_PAIRS}."
+        case "string_type" if _is_input(fault["loc"]) and isinstance(fault["input"], list):
+            return f"{where} is {found}; expected a text. {READS_TEXTS}"
         case "string_type":
             return f"{where} is {found}; expected a text."
         case "string_unicode":
             return f"{where} holds half of a surrogate pair, which is no character."
         case "list_type":
-            return f"{where} is {found}; expected a list of texts."
+            return f"{where} is {found}; expected a list of {model.reads}s."
         case "too_short":
-            return f"{where} is empty; expected at least one text."
+            return f"{where} is empty; expected at least one {model.reads}."
         case "model_type" | "model_attributes_type":
             return f"The body is {found}; expected an object."
         case "int_type" | "int_from_float" | "greater_than_equal":
             return f"{where} is {found}; expected a whole number, 0 or more."
         case _:
             return f"{where}: {fault['msg']}."
+
+
+def _is_input(where: tuple[str | int, ...]) -> bool:
+    """Whether a place in a body is that of a whole text or pair: `text`, or one of `texts`."""
+    return where == ("text",) or (len(where) == 2 and where[0] == "texts")
 
 
 def _short(value: object) -> str:

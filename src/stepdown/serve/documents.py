@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
+from stepdown.runtime import Classifier
 from stepdown.serve.limits import Limits
 from stepdown.serve.schemas import Problem
 
@@ -23,7 +23,11 @@ _FAULTS = {
 
 
 def documented(
-    asked: type[BaseModel], answered: type[BaseModel], limits: Limits, label_names: Sequence[str]
+    asked: type[BaseModel],
+    answered: type[BaseModel],
+    limits: Limits,
+    classifier: Classifier,
+    example: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Arguments of a route that describe it.
 
@@ -31,21 +35,34 @@ def documented(
         asked: the body; its texts and its label are described with this server's limits and names.
         answered: the answer.
         limits: of the server.
-        label_names: of the model.
+        classifier: which labels there are, if any.
+        example: of the answer.
     """
     schema = asked.model_json_schema()
     fields = schema["properties"]
     if "texts" in fields:
         fields["texts"]["maxItems"] = limits.texts
-        fields["texts"]["items"]["maxLength"] = limits.characters
+        _bound(fields["texts"]["items"], limits.characters)
     if "text" in fields:
-        fields["text"]["maxLength"] = limits.characters
-    if "label" in fields and len(label_names) <= _MOST_NAMES:
-        fields["label"]["enum"] = [*label_names, None]
+        _bound(fields["text"], limits.characters)
+    if "label" in fields and len(classifier.label_names) <= _MOST_NAMES:
+        fields["label"]["enum"] = [*classifier.label_names, None]
+    if classifier.task == "regression":
+        del fields["top"]  # it is refused, with a reason
+    responses: dict[int, dict[str, Any]] = {
+        status: {"model": Problem, "description": said} for status, said in _FAULTS.items()
+    }
+    if example is not None:
+        responses[200] = {"content": {"application/json": {"example": example}}}
     return {
         "response_model": answered,
-        "responses": {status: {"model": Problem, "description": said} for status, said in _FAULTS.items()},
+        "responses": responses,
         "openapi_extra": {
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
         },
     }
+
+
+def _bound(text: dict[str, Any], characters: int) -> None:
+    """Tell how long a text, or each of a pair, may be."""
+    text.get("items", text)["maxLength"] = characters

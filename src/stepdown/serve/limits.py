@@ -10,10 +10,10 @@ class Limits:
     """What a server answers at most; beyond, it says so.
 
     Attributes:
-        texts: of one request.
-        characters: of one text.
+        texts: of one request, or pairs.
+        characters: of one text, or of each of a pair.
         body: bytes of one request's body; by default more than a text of that length can take in JSON.
-        queue: texts that wait for an answer, of all requests together.
+        queue: texts, or pairs, that wait for an answer, of all requests together.
     """
 
     texts: int = 1000

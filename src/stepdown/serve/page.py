@@ -7,6 +7,9 @@ import hashlib
 from importlib import resources
 from typing import NamedTuple
 
+# One script, in this order: the last runs what the others define.
+_SCRIPTS = ("page.js", "kinds.js", "one.js", "words.js", "many.js", "card.js", "start.js")
+
 
 class Page(NamedTuple):
     """A page and the value of its Content-Security-Policy header."""
@@ -22,7 +25,7 @@ def page() -> Page:
     smuggle in would run, and lets the page speak with its own server only.
     """
     markup, style = _part("page.html"), _part("page.css")
-    script = _part("page.js") + "\n" + _part("card.js")
+    script = "\n".join(map(_part, _SCRIPTS))
     html = markup.replace("/* page.css */", style, 1).replace("/* page.js */", script, 1)
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; connect-src 'self'; "
