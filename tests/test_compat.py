@@ -156,6 +156,8 @@ def test_custom(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert same is tokenizer
     assert hftrainer.evaluation["accuracy"] > 0.9
     assert "validation: accuracy" in capsys.readouterr().err
+    HFTrainer()(base, rows(20), max_steps=1)
+    assert "lacks 2 weights, which start at random" in capsys.readouterr().err
     labels = Labels(str(tmp_path / "out"), dynamic=False)
     assert right(labels, rows(100, seed=1)) == pytest.approx(hftrainer.evaluation["accuracy"], abs=1e-4)
 
@@ -553,6 +555,8 @@ def test_files_that_are_no_part_of_a_model_stay_where_it_is_saved(base: Path, tm
         HFTrainer()(base, rows(40), output_dir=tmp_path, max_steps=1, disable_tqdm=True)
     assert (tmp_path / "notes.txt").read_text() == "keep me"
     assert Labels(tmp_path, dynamic=False)("good")
+    with pytest.raises(InputError, match="is a file"):
+        HFTrainer()(base, rows(40), output_dir=tmp_path / "notes.txt")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = {"max_steps": 1, "disable_tqdm": True, "overwrite_output_dir": True}

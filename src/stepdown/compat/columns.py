@@ -208,9 +208,10 @@ def _classes(values: Sequence[NDArray[np.float32]]) -> tuple[list[NDArray[np.int
         raise DataError("no training text has a label; expected whole numbers from 0 on")
     others = {label for one in numbers for label in np.unique(one).tolist()} - {-1, *present}
     if present != list(range(len(present))) or others:
+        found = _listed(f"{label:g}" for label in sorted({*present, *others}))
         raise DataError(
-            f"labels are {_listed(map(str, sorted({*present, *others})))}; expected every whole number from 0 on to "
-            "occur in the training data, and no others (−1 or None for a text without a label)"
+            f"labels are {found}; expected every whole number from 0 on to occur in the training data, and no others "
+            "(−1 or None for a text without a label)"
         )
     if len(present) < 2:
         raise DataError(f"all labels are {present[0]}; expected at least two different ones")

@@ -33,10 +33,12 @@ class Given:
     Attributes:
         text_model: as the rest of stepdown has it; its network holds the script's own classifier.
         tokenizer: the script's own.
+        notes: what was found beside or instead of what the classifier needs, in plain lines.
     """
 
     text_model: TextModel
     tokenizer: Any
+    notes: tuple[str, ...] = ()
 
     @property
     def classifier(self) -> Any:
@@ -74,7 +76,7 @@ def to_train(base: Any, task: Task, *, max_length: int | None, seed: int) -> Giv
         loaded = huggingface.load(
             folder, names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
         )
-        given = Given(loaded.model, tokenizer)
+        given = Given(loaded.model, tokenizer, loaded.notes)
     config = given.classifier.config
     config.problem_type = huggingface.PROBLEM_TYPES[task.kind]
     if task.is_pair or hasattr(config, huggingface.IS_PAIR):

@@ -197,7 +197,8 @@ def prepare(
     temperature, soft_weight = _distillation(distillation)
     labels = _labels(train_data, validation, Columns.of(columns), has_teacher=bool(teacher))
     task, split = labels.task, labels.splits[0]
-    _warn_of_overwriting(settings)
+    _look_at_place(settings)
+    tell = _teller(settings)
     accelerator = Accelerator(cpu=settings.use_cpu or not torch.cuda.is_available())
     if accelerator.num_processes > 1:
         raise InputError(
@@ -209,10 +210,12 @@ def prepare(
         "fastest": fast_precision(accelerator.device),
     }[settings.precision]
     given = models.to_train(base, task, max_length=max_length, seed=settings.seed)
+    for note in given.notes:
+        tell(note)
     if teacher:
         asked = models.to_ask(teacher, max_length=max_length, is_pair=task.is_pair)
         asked.network.to(accelerator.device)
-        said = teaching.said(asked, split, task, precision=precision, progress=_progress(_teller(settings)))
+        said = teaching.said(asked, split, task, precision=precision, progress=_progress(tell))
     else:
         soft_weight = 0.0
         said = np.zeros((0, len(split), len(task.label_names)), np.float32)
@@ -271,8 +274,11 @@ def _labels(train_data: Any, validation: Any, names: Columns, *, has_teacher: bo
     return labels
 
 
-def _warn_of_overwriting(settings: Arguments) -> None:
+def _look_at_place(settings: Arguments) -> None:
+    """Where the model will be saved, before time is spent: refuse a file, warn of what will be replaced."""
     folder = settings.output_dir
+    if folder is not None and folder.is_file():
+        raise InputError(f"output_dir {folder} is a file; expected a folder, or a name that is free")
     if folder is not None and folder.is_dir() and any(folder.iterdir()) and not settings.overwrite:
         warnings.warn(
             f"{folder} is not empty: the model in it will be replaced by this one. Name another output_dir to keep it.",

@@ -130,8 +130,9 @@ def _adopt(model: Any, source: str, place: dict[str, Any], missing: set[str], un
     theirs = sorted(name for name in unexpected if stem in name)
     if not ours or not theirs:
         return
-    path = cached_file(source, "model.safetensors", _raise_exceptions_for_missing_entries=False, **place)
-    if path is None:
+    try:
+        path = cached_file(source, "model.safetensors", **place)
+    except OSError:  # weights of another format, of which nobody publishes any
         return
     with safe_open(path, framework="pt") as file:
         for name, parameter in ours.items():
