@@ -65,6 +65,7 @@ def test_a_run_with_several_labels_a_text(tmp_path: Path) -> None:
     assert all(0 < threshold < 1 for threshold in model.thresholds)
     assert model.about.calibration.split == "selection"
     assert "micro F1" in done.table()
+    assert "2 labels, any number of which may apply to a text: good, bad." in done.table()
     assert "Micro F1" in model.card
 
 
@@ -81,6 +82,7 @@ def test_a_run_that_predicts_a_number(tmp_path: Path, scale: float) -> None:
     assert isinstance(low, float)
     assert low < 3.25 * scale < high
     assert "Pearson" in done.table()
+    assert "A number is predicted: stars, in training texts" in done.table()
     json.dumps(done.results, allow_nan=False)
 
 
@@ -97,4 +99,5 @@ def test_a_run_on_pairs(tmp_path: Path) -> None:
     assert model.is_pair
     assert model.predict([("word1 word2", "good word3"), ("word1", "bad word4")]) == ["yes", "no"]
     assert done.results["metric"] == "accuracy"
+    assert '"…" "…"' in done.table()
     assert done.results["summary"]["accuracy"]["value"] > 0.8

@@ -127,9 +127,18 @@ def content(results: Results) -> Content:
         legend=legend(results.metric),
         sections={heading: sentences for heading, sentences in sections.items() if sentences},
         bundle=clean(bundle) if bundle else None,
-        command=f'stepdown predict {clean(shlex.quote(bundle))} "…"' if bundle else None,
+        command=_command(results),
         advice=_advice(results),
     )
+
+
+def _command(results: Results) -> str | None:
+    """The line that tries the bundle; a pair is given as two texts."""
+    if not results.bundle:
+        return None
+    columns = (results.recipe.get("data") or {}).get("text") or ()
+    texts = '"…" "…"' if not isinstance(columns, str) and len(columns) == 2 else '"…"'
+    return f"stepdown predict {clean(shlex.quote(results.bundle))} {texts}"
 
 
 def _advice(results: Results) -> str:
@@ -331,7 +340,7 @@ def _data(results: Results) -> tuple[str, ...]:
     return (
         f"{data.train:,} training texts, {data.selection:,} to select on, {data.report:,} to report on; "
         f"{data.transfer:,} texts to learn from, labelled or not.",
-        f"{len(names)} labels: {shown}.",
+        _answers(results, shown),
         f"Removed because they overlap selection or report texts: {removed:,} labelled texts and "
         f"{sum(source.overlapping for source in sources):,} unlabelled ones.",
         *(
@@ -341,6 +350,22 @@ def _data(results: Results) -> tuple[str, ...]:
         ),
         *(clean(f"{split}: {found.origin}") for split, found in facts.splits.items()),
         *(clean(note) for note in facts.notes),
+    )
+
+
+def _answers(results: Results, shown: str) -> str:
+    """What is said of a text: the labels, or the number and how it lies in what was learnt from."""
+    data = results.data
+    if data.task != "regression":
+        several = ", any number of which may apply to a text" if data.task == "multi-label" else ""
+        return f"{len(data.label_names)} labels{several}: {shown}."
+    train = data.facts.splits.get("train")
+    if train is None or train.values is None:
+        return f"A number is predicted: {shown}."
+    lie = train.values
+    return (
+        f"A number is predicted: {shown}, in training texts {lie.least:.4g} to {lie.largest:.4g}, on average "
+        f"{lie.mean:.4g} (standard deviation {lie.sd:.4g})."
     )
 
 
