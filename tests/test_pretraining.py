@@ -38,10 +38,12 @@ def tokenizer(words: Sequence[str] = FILLER) -> BertWordPiece:
 
 
 def sentences(count: int, seed: int = 0) -> list[str]:
-    """Texts of one word each, again and again: a hidden one is told by the others."""
+    """Texts of one word each, of twelve, again and again: a hidden one is told by the others."""
     draw = np.random.default_rng(seed)
     sizes = draw.integers(5, 24, count)
-    return [" ".join([word] * size) for word, size in zip(draw.choice(FILLER, count), sizes, strict=True)]
+    return [
+        " ".join([word] * size) for word, size in zip(draw.choice(FILLER[:12], count), sizes, strict=True)
+    ]
 
 
 def random_texts(count: int, seed: int = 0, words: Sequence[str] = FILLER) -> list[str]:
@@ -230,7 +232,7 @@ def test_text_that_is_too_little_is_told(
 
 
 def small(seed: int = 0) -> masked_lm.MaskedLanguageModel:
-    return masked_lm.build(BertHashSizes(16, 4), tokenizer(), dropout=0.0, seed=seed)
+    return masked_lm.build(BertHashSizes(32, 8), tokenizer(), dropout=0.0, seed=seed)
 
 
 SCHEDULE = Schedule(250, 32, 1e-2, 0.1, 0.01, seed=0)
@@ -245,8 +247,8 @@ def test_it_learns_what_the_words_around_tell() -> None:
     events = list(fit(student, train.tokens, RULE, SCHEDULE))
     after = work.measure(student.network, held_out, RULE, 0)
     assert before.loss.value == pytest.approx(np.log(65), abs=0.3)
-    assert after.accuracy.value > 0.5  # by chance 0.02
-    assert after.loss.value < 2.0
+    assert after.accuracy.value > 0.5  # by chance 0.08
+    assert after.loss.value < 1.5
     assert after.accuracy.low < after.accuracy.value < after.accuracy.high
     assert after.loss.n == after.accuracy.n == before.loss.n > 100
     assert [event.done for event in events] == list(range(1, 251))
@@ -423,7 +425,7 @@ def test_a_finished_pretraining_is_not_done_again(written: Path, tmp_path: Path,
     assert shown.code == 0, shown.err
     assert "named" not in shown.err
     assert "hidden pieces in 40 held-out texts it names" in shown.out
-    assert 'As a rung: model = "' in shown.out
+    assert f'As a rung: model = "{out / "model"}"' in shown.out  # wherever the run's recipe will be
 
 
 def test_other_inputs_never_overwrite_what_is_there(written: Path, texts: Path, tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def _write(context: Context, student: Learner, record: Record) -> None:
             "curve": record.points,
             "notes": notes(record.points),
             "seconds": record.seconds,
-            "model": str(model) if is_done else None,
+            "model": str(model.absolute()) if is_done else None,  # a recipe elsewhere may name it
         },
     )
 

@@ -17,16 +17,12 @@ from torch import Tensor, nn
 
 from stepdown.recipe.pretraining import POSITIONS, BertHashSizes
 from stepdown.students import huggingface
-from stepdown.students.bert_hash import BertHashConfig, BertHashModel, HashEmbeddings
+from stepdown.students.bert_hash import BertHashConfig, BertHashModel
 from stepdown.students.model import inside
 from stepdown.tokens import BertWordPiece
 
 # Standard deviation of BERT's initial weights.
 _SCALE = 0.02
-# Of the word embeddings' table, and of what the linear map makes of a column of unit size. At BERT's scale for both,
-# the product of two small matrices is lost beside the positions, and nothing but the words' frequencies is learnt for
-# hundreds of updates (LOG.md).
-_TABLE_SCALE, _MAP_SCALE = 0.2, 0.5
 
 
 class MaskedLanguageModel(nn.Module):
@@ -80,17 +76,7 @@ def build(
     )
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        encoder = BertHashModel(config)
-        _widen(encoder)
-        return MaskedLanguageModel(encoder)
-
-
-def _widen(encoder: BertHashModel) -> None:
-    """Initial word embeddings that are heard beside those of positions."""
-    words = encoder.embeddings.word_embeddings
-    assert isinstance(words, HashEmbeddings)
-    nn.init.normal_(words.embeddings.weight, std=_TABLE_SCALE)
-    nn.init.normal_(words.projections.weight, std=_MAP_SCALE / words.embeddings.embedding_dim**0.5)
+        return MaskedLanguageModel(BertHashModel(config))
 
 
 def describe(model: MaskedLanguageModel) -> str:
