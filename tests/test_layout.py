@@ -13,6 +13,7 @@ SOURCE = Path(stepdown.__file__).parent
 ROOMS = [
     "errors",
     "tasks",
+    "outputs",
     "recipe",
     "store",
     "assets",

@@ -15,9 +15,9 @@ import tiny_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdown import tasks
+from stepdown import outputs, tasks
 from stepdown.errors import BundleError, InputError
-from stepdown.runtime import About, Bundle, Calibration, Classifier, LongTexts, bundle, outputs
+from stepdown.runtime import About, Bundle, Calibration, Classifier, LongTexts, bundle
 from stepdown.runtime.about import decode, encode
 from stepdown.tokens import BertWordPiece
 

@@ -118,8 +118,7 @@ def _check_teacher(context: Context, name: str) -> list[str]:
         return [f"{name} ({found.model.description}) {says}", *lines]
     task, labels = context.dataset.task, context.dataset.selection.labels
     taken = teachers.aligned(context, found.model, name)
-    said = evaluate.Said(taken.said, evaluate.thresholds(task, taken.said, labels))
-    value = float(evaluate.by_text(task, said, labels).mean())
+    value = float(evaluate.by_text(task, evaluate.suited(task, taken.said, labels), labels).mean())
     reached = f"is right on {value:.1%} of"
     if context.metric != "accuracy":
         reached = f"reaches a {evaluate.TITLES[context.metric]} of {value:.3f} on"

@@ -17,6 +17,7 @@ from torch import nn
 from stepdown import evaluate, train
 from stepdown.data.dataset import Split, Task
 from stepdown.errors import ModelError
+from stepdown.outputs import probabilities
 from stepdown.students.heads import linear_head, unit_of
 from stepdown.students.huggingface import HuggingFaceNetwork
 from stepdown.students.model import TextModel, logits
@@ -166,8 +167,8 @@ def _agreement(said: np.ndarray, labels: np.ndarray, sets: np.ndarray | None) ->
         table = np.zeros((said.shape[1], said.shape[1]))
         np.add.at(table, (labels, said.argmax(1)), 1)
         return table
-    probabilities = 1 / (1 + np.exp(-said.astype(np.float64)))
-    return np.asarray(sets.T @ (probabilities - probabilities.mean(0)))
+    shares = probabilities("multi-label", said, 1.0).astype(np.float64)
+    return np.asarray(sets.T @ (shares - shares.mean(0)))
 
 
 def reorder(model: TextModel, order: np.ndarray, label_names: Sequence[str]) -> TextModel:
@@ -267,7 +268,7 @@ def fine_tune(
         on_event: called with each event of the training.
     """
     tokens, labels = model.encode(train_split.texts), train_split.labels
-    examples = train.Examples(tokens, labels, np.zeros((0, len(labels), len(model.label_names)), np.float32))
+    examples = train.Examples.labelled(tokens, labels, len(model.label_names))
     held_out = model.encode(selection.texts)
     merits: list[float] = []
     best: dict[str, torch.Tensor] = {}
@@ -280,8 +281,8 @@ def fine_tune(
         on_event(event)
         if isinstance(event, train.Epoch):
             said = logits(model, held_out, precision=precision)
-            chosen = evaluate.thresholds(task, said, selection.labels)
-            merits.append(float(evaluate.by_text(task, evaluate.Said(said, chosen), selection.labels).mean()))
+            own = evaluate.suited(task, said, selection.labels)
+            merits.append(float(evaluate.by_text(task, own, selection.labels).mean()))
             if merits[-1] > max(merits[:-1], default=-np.inf):
                 best = {name: value.detach().clone() for name, value in model.network.state_dict().items()}
     model.network.load_state_dict(best)

@@ -112,6 +112,11 @@ class Examples:
     targets: np.ndarray
     hints: np.ndarray | None = None
 
+    @classmethod
+    def labelled(cls, tokens: Tokens, labels: np.ndarray, outputs: int) -> Examples:
+        """Texts with their labels alone, for a model of so many outputs: no teacher says anything of them."""
+        return cls(tokens, labels, np.zeros((0, len(tokens), outputs), np.float32))
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Examples are `Parts` of one part."""

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -58,7 +59,43 @@ class Fetching:
         self._bar.update(self._tasks[name], completed=done, total=total)
 
 
-class RunProgress:
+class _Work:
+    """A bar on a terminal; elsewhere, lines that may be read later, and among them a sign of life now and then."""
+
+    def __init__(self, total: float) -> None:
+        self._said = time.perf_counter()
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[left]}"),
+            console=self._console,
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=total, left="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def _print(self, line: str) -> None:
+        """A line that stays."""
+        self._said = time.perf_counter()
+        self._console.print(line, highlight=False)
+
+    def _sign_of_life(self, line: str) -> None:
+        """A line that stays where nobody watches a bar, if none came for a while."""
+        if not sys.stderr.isatty() and time.perf_counter() - self._said > _QUIET_SECONDS:
+            self._print(line)
+
+
+class RunProgress(_Work):
     """Draws a bar on a terminal; elsewhere, a line for each finished cell and a sign of life in long ones.
 
     The time left starts from the estimates and follows what finished cells really took.
@@ -70,26 +107,7 @@ class RunProgress:
         self._asking = {cell: one.asking / one.seconds for cell, one in estimates.items() if one.seconds}
         self._spent_planned = self._spent = 0.0
         self._share = 0.0
-        self._said = time.perf_counter()
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[left]}"),
-            console=self._console,
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=sum(self._planned.values()) or 1.0, left="")
-
-    def __enter__(self) -> RunProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        super().__init__(total=sum(self._planned.values()) or 1.0)
 
     def tell(self, happening: Happening) -> None:
         """Take note of something that happened in the run."""
@@ -114,8 +132,7 @@ class RunProgress:
         self._spent += ended.seconds
         self._share = 0.0
         line = f"{ended.cell}: {ended.metric} {ended.value:.4f} after {duration(ended.seconds)}"
-        self._console.print(f"{line}, {duration(self._time_left(None))} left", highlight=False)
-        self._said = time.perf_counter()
+        self._print(f"{line}, {duration(self._time_left(None))} left")
         self._show(line)
 
     def _time_left(self, working: str | None) -> float:
@@ -132,62 +149,37 @@ class RunProgress:
             done += self._left[working] * self._share
         left = f"{duration(self._time_left(working))} left"
         self._bar.update(self._task, description=line[:60], completed=done, left=left)
-        now = time.perf_counter()
-        if not sys.stderr.isatty() and now - self._said > _QUIET_SECONDS:
-            self._said = now
-            self._console.print(f"{line}, {left}", highlight=False)
+        self._sign_of_life(f"{line}, {left}")
 
 
-class PretrainProgress:
+class PretrainProgress(_Work):
     """As `RunProgress`, of a pretraining: a bar on a terminal; a line for each point of the curve, and signs of life.
 
     The time left follows from the updates of this sitting.
     """
 
     def __init__(self) -> None:
-        self._started = self._said = time.perf_counter()
+        self._started = time.perf_counter()
         self._begun_at: int | None = None
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[left]}"),
-            console=self._console,
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=1.0, left="")
-
-    def __enter__(self) -> PretrainProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        super().__init__(total=1.0)
 
     def tell(self, happening: PretrainHappening) -> None:
         """Take note of something that happened in the pretraining."""
         if isinstance(happening, Resumed):
-            line = f"goes on after {happening.done:,} of {happening.total:,} updates"
-            self._console.print(line, highlight=False)
+            self._print(f"goes on after {happening.done:,} of {happening.total:,} updates")
             self._count(happening.done, happening.total)
         elif isinstance(happening, Point):
             loss, accuracy = happening.held_out.loss, happening.held_out.accuracy
             line = f"{happening.update:,} of {happening.total:,} updates: held-out loss {loss.value:.3f}"
             left = self._count(happening.update, happening.total)
-            self._console.print(f"{line}, {accuracy.value:.1%} named right{left}", highlight=False)
-            self._said = time.perf_counter()
+            self._print(f"{line}, {accuracy.value:.1%} named right{left}")
         else:
             line = f"update {happening.done:,} of {happening.total:,}: loss {happening.loss:.3f}"
             left = self._count(happening.done, happening.total)
             self._bar.update(
                 self._task, description=line, completed=happening.done, total=happening.total, left=left[2:]
             )
-            if not sys.stderr.isatty() and time.perf_counter() - self._said > _QUIET_SECONDS:
-                self._said = time.perf_counter()
-                self._console.print(f"{line}{left}", highlight=False)
+            self._sign_of_life(f"{line}{left}")
 
     def _count(self, done: int, total: int) -> str:
         """ ", 3 min left", once there is anything to tell it by."""

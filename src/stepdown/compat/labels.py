@@ -11,6 +11,7 @@ import torch
 
 from stepdown.compat import models
 from stepdown.errors import InputError, ModelError
+from stepdown.outputs import probabilities
 from stepdown.students.model import TextModel, logits
 from stepdown.tasks import SEPARATOR, joined, single
 
@@ -123,10 +124,8 @@ class Labels:
         said = logits(model, model.encode(texts))
         if multilabel is None:
             return said
-        if multilabel or said.shape[1] == 1:
-            return np.asarray(1 / (1 + np.exp(-said)))
-        shares = np.exp(said - said.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        by_itself = multilabel or said.shape[1] == 1
+        return probabilities("multi-label" if by_itself else "single-label", said, 1.0)
 
     def _answer(
         self, scores: np.ndarray, labels: Sequence[str] | None, flatten: bool | float | None

@@ -126,8 +126,7 @@ def _knowledge(outputs: np.ndarray, split: Split, task: Task) -> evaluate.Chance
     """Whether outputs for the texts of a split go with its labels."""
     rows = _judged(split)
     outputs, labels = outputs[rows], split.labels[rows]
-    said = evaluate.Said(outputs, evaluate.thresholds(task, outputs, labels))
-    return evaluate.chance_test(task, said, labels)
+    return evaluate.chance_test(task, evaluate.suited(task, outputs, labels), labels)
 
 
 def _judged(split: Split) -> np.ndarray:

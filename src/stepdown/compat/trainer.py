@@ -216,10 +216,11 @@ def prepare(
         asked = models.to_ask(teacher, max_length=max_length, is_pair=task.is_pair)
         asked.network.to(accelerator.device)
         said = teaching.said(asked, split, task, precision=precision, progress=_progress(tell))
+        examples = train.Examples(given.text_model.encode(split.texts), split.labels, said)
     else:
         soft_weight = 0.0
-        said = np.zeros((0, len(split), len(task.label_names)), np.float32)
-    examples = train.Examples(given.text_model.encode(split.texts), split.labels, said)
+        tokens = given.text_model.encode(split.texts)
+        examples = train.Examples.labelled(tokens, split.labels, len(task.label_names))
     objective = _objective(task, temperature, soft_weight)
     schedule = settings.schedule(len(split))
     return Training(given, labels, examples, objective, schedule, settings, accelerator, precision)

@@ -34,7 +34,7 @@ def open_hub(source: str) -> dict[str, Table]:
     if parts is None:
         raise DataError(f"{source!r} is neither a file or folder that exists nor a hub id[:config][#split].")
     try:
-        import datasets  # noqa: F401
+        import datasets  # noqa: F401  # only to tell at once that it is not installed
     except ImportError:
         raise missing_extra("datasets", "train", "Reading data sets of the hub") from None
     loaded = _loaded(parts["id"], parts["config"])

@@ -43,6 +43,7 @@ __all__ = [
     "measure",
     "median",
     "proportion",
+    "suited",
     "thresholds",
     "wilson",
 ]
@@ -139,6 +140,11 @@ def agreed(task: Task, said: Said, teacher: Said) -> NDArray[np.bool_] | None:
 def thresholds(task: Task, outputs: NDArray[np.float32], labels: Ints) -> tuple[float, ...] | None:
     """Thresholds that suit a model, from what it says of the selection split; None where the task has none."""
     return multi_label.thresholds(outputs, task.truth(labels)) if task.kind == "multi-label" else None
+
+
+def suited(task: Task, outputs: NDArray[np.float32], labels: Ints) -> Said:
+    """What a model says of labelled texts, with the thresholds that suit it there."""
+    return Said(outputs, thresholds(task, outputs, labels))
 
 
 def chance_test(task: Task, said: Said, labels: Ints) -> ChanceTest:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from stepdown.evaluate.intervals import Floats, Metric, bootstrapped, proportion, require_finite, weights
+from stepdown.outputs import applying, probabilities
 
 # Thresholds that are tried: enough that the best between two of them is not worth more.
 _TRIED = np.arange(1, 100) / 100
@@ -28,11 +29,11 @@ def thresholds(logits: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple
     Returns:
         The threshold once for each label; of equals, the one nearest to 0.5.
     """
-    probabilities = special.expit(logits.astype(np.float64)).ravel()
+    said = probabilities("multi-label", logits, 1.0).ravel()
     right = truth.ravel() > 0
-    order = np.argsort(-probabilities, kind="stable")
+    order = np.argsort(-said, kind="stable")
     hits = np.r_[0, np.cumsum(right[order])]
-    given = np.searchsorted(-probabilities[order], -_TRIED, side="right")
+    given = np.searchsorted(-said[order], -_TRIED.astype(np.float32), side="right")
     f1 = 2 * hits[given] / np.maximum(given + right.sum(), 1)
     best = _TRIED[f1 == f1.max()]
     chosen = float(best[np.abs(best - 0.5).argmin()])
@@ -40,9 +41,8 @@ def thresholds(logits: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple
 
 
 def applies(logits: NDArray[np.float32], thresholds: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which labels apply, bool [n, labels]: those whose probability is at least their threshold, both as float32."""
-    probabilities = special.expit(logits.astype(np.float64)).astype(np.float32)
-    return np.asarray(probabilities >= np.array(thresholds, np.float32))
+    """Which labels apply, bool [n, labels], as a bundle with these thresholds has it."""
+    return applying(probabilities("multi-label", logits, 1.0), thresholds)
 
 
 def measure(

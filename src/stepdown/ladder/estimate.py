@@ -159,11 +159,7 @@ def _some(context: Context, count: int, *, labelled: bool) -> list[str]:
 
 def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, accumulate: int) -> float:
     """Seconds of a training step: the mean of a second pass, since batches differ in length; the first warms up."""
-    examples = train.Examples(
-        tokens,
-        np.zeros(len(tokens), np.int64),
-        np.zeros((0, len(tokens), len(model.label_names)), np.float32),
-    )
+    examples = train.Examples.labelled(tokens, np.zeros(len(tokens), np.int64), len(model.label_names))
     task = context.dataset.task
     objective = train.Objective(0.0, 1.0, task=task.kind, answers=task.answers)
     events = train.fit(

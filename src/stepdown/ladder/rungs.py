@@ -101,8 +101,7 @@ def _update_size(settings: RungSettings, parts: train.Parts) -> int:
 def _labelled(context: Context, model: TextModel) -> train.Examples:
     """The labelled texts as a model reads them, with their own labels and no teacher's."""
     transfer = context.transfer
-    nothing = np.zeros((0, len(transfer.texts), len(model.label_names)), np.float32)
-    return train.Examples(model.encode(transfer.texts), transfer.labels, nothing)
+    return train.Examples.labelled(model.encode(transfer.texts), transfer.labels, len(model.label_names))
 
 
 def _learned(context: Context, cell: Cell, model: TextModel, *, hints: bool) -> tuple[train.Parts, list[str]]:

@@ -154,7 +154,7 @@ def mean(context: Context, said: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _require_knowledge(task: Task, said: np.ndarray, labels: np.ndarray) -> None:
-    found = evaluate.chance_test(task, evaluate.Said(said, evaluate.thresholds(task, said, labels)), labels)
+    found = evaluate.chance_test(task, evaluate.suited(task, said, labels), labels)
     if found.near:
         raise ModelError(
             f"The teacher does not know this task: {_NEAR_CHANCE[task.kind].format(found=found)} Check the label "

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stepdown import tokens
+from stepdown import outputs, tokens
 from stepdown.errors import BundleError, InputError
 from stepdown.runtime import bundle as bundles
-from stepdown.runtime import inputs, long_texts, outputs, shipped
+from stepdown.runtime import inputs, long_texts, shipped
 from stepdown.runtime.bundle import Bundle
 from stepdown.runtime.inputs import Text
 from stepdown.runtime.network import Network

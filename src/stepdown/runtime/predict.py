@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from stepdown import outputs
 from stepdown.errors import InputError
-from stepdown.runtime import outputs
 from stepdown.runtime.classifier import Classifier
 from stepdown.runtime.columns import Wanted
 from stepdown.runtime.inputs import Text

@@ -53,9 +53,9 @@ def forms(task: TaskKind, *, is_pair: bool) -> Forms:
     (shown, *_) = explain.model_json_schema()["examples"]
     return Forms(
         schemas.PredictPairs if is_pair else schemas.PredictTexts,
-        _named("Predictions", schemas.Predictions[answer]),  # type: ignore[valid-type]
+        _named("Predictions", schemas.Predictions[answer]),  # type: ignore[valid-type]  # chosen when it runs
         explain,
-        _named("Explanation", schemas.Explanation[answer, piece]),  # type: ignore[valid-type]
+        _named("Explanation", schemas.Explanation[answer, piece]),  # type: ignore[valid-type]  # chosen when it runs
         {**shown, **_SAID[task]},
     )
 
