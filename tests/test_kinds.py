@@ -12,6 +12,7 @@ from stepdown import evaluate, losses, train
 from stepdown.compare import Pair, compare
 from stepdown.data.dataset import Task
 from stepdown.evaluate import Said, multi_label, regression
+from stepdown.objectives import Objective
 from stepdown.students import heads
 from stepdown.students.compact import CompactNetwork, CompactShape
 from stepdown.students.model import TextModel, logits
@@ -172,7 +173,7 @@ def student(outputs: int, task: str) -> tuple[TextModel, list[str]]:
     return model, [" ".join(f"w{i}" for i in rng.integers(0, 30, 6)) for _ in range(400)]
 
 
-def learn(model: TextModel, texts: list[str], labels: np.ndarray, objective: train.Objective) -> np.ndarray:
+def learn(model: TextModel, texts: list[str], labels: np.ndarray, objective: Objective) -> np.ndarray:
     """What a student says of the texts that it has learnt."""
     examples = train.Examples(
         model.encode(texts), labels, np.zeros((0, len(texts), len(model.label_names)), np.float32)
@@ -188,7 +189,7 @@ def test_a_student_learns_sets_of_labels() -> None:
     has = np.array([[f"w{i}" in text.split() for i in range(3)] for text in texts], np.float32)
     answers, labels = np.unique(has, axis=0, return_inverse=True)
     task = Task("multi-label", model.label_names, answers.astype(np.float32))
-    said = learn(model, texts, labels, train.Objective(0, 1, task=task.kind, answers=task.answers))
+    said = learn(model, texts, labels, Objective(0, 1, task=task.kind, answers=task.answers))
     assert evaluate.measure(task, Said(said), labels)["micro_f1"].value > 0.95
 
 
@@ -200,7 +201,7 @@ def test_a_student_learns_numbers_in_any_unit() -> None:
     unit = heads.unit_of(task, labels)
     assert unit is not None
     heads.restore(model, unit)
-    objective = train.Objective(0, 1, task=task.kind, answers=task.answers, unit=unit)
+    objective = Objective(0, 1, task=task.kind, answers=task.answers, unit=unit)
     said = learn(model, texts, labels, objective)[:, 0]
     assert abs(said.mean() - (truth * 5000 + 1e5).mean()) < 500
     assert np.corrcoef(said, truth)[0, 1] > 0.95

@@ -22,6 +22,7 @@ ROOMS = [
     "transfer",
     "students",
     "losses",
+    "objectives",
     "train",
     "evaluate",
     "teacher",

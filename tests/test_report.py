@@ -24,7 +24,7 @@ from stepdown.data.facts import Conflicts, Facts, Lengths, Overlap, Removed, Spl
 from stepdown.errors import InputError
 from stepdown.evaluate import Metric
 from stepdown.evaluate.single_label import measure
-from stepdown.report import content, plot
+from stepdown.report import content, figures, plot
 from stepdown.report.markdown import escape
 from stepdown.report.terminal import _width
 from stepdown.results import Arm, Cell, Data, Environment, Results, Spent, Summary, Table
@@ -348,7 +348,7 @@ def test_a_shown_difference_comes_first() -> None:
      (22_713_216, "22.7M"), (340_000_000, "340.0M"), (7_000_000_000, "7.00B")],
 )  # fmt: skip
 def test_counts(number: int, says: str) -> None:
-    assert content.count(number) == says
+    assert figures.count(number) == says
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_counts(number: int, says: str) -> None:
      (2_500_000_000, "2.5 GB")],
 )  # fmt: skip
 def test_sizes(number: int, says: str) -> None:
-    assert content.size(number) == says
+    assert figures.size(number) == says
 
 
 @pytest.mark.parametrize(
@@ -366,14 +366,14 @@ def test_sizes(number: int, says: str) -> None:
      (1234.5, "1,234")],
 )  # fmt: skip
 def test_short_numbers(value: float, says: str) -> None:
-    assert content.short(value) == says
+    assert figures.short(value) == says
 
 
 @pytest.mark.parametrize(
     ("ratio", "says"), [(None, "–"), (91.1, "91×"), (9.96, "10×"), (1.84, "1.8×"), (0.62, "0.62×")]
 )
 def test_ratios(ratio: float | None, says: str) -> None:
-    assert content.times(ratio) == says
+    assert figures.times(ratio) == says
 
 
 # Layouts

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from stepdown import train
+from stepdown.objectives import Objective
 from stepdown.students import huggingface
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.model import TextModel, logits
@@ -45,12 +46,12 @@ def examples(model: TextModel, n: int = 200, targets: np.ndarray | None = None) 
     )
 
 
-HARD = train.Objective(soft_weight=0.0, hard_weight=1.0)
+HARD = Objective(soft_weight=0.0, hard_weight=1.0)
 SCHEDULE = train.Schedule(epochs=4, batch_size=16, learning_rate=5e-3, seed=3)
 
 
 def run(
-    model: TextModel, given: train.Examples, objective: train.Objective, schedule: train.Schedule
+    model: TextModel, given: train.Examples, objective: Objective, schedule: train.Schedule
 ) -> list[float]:
     events = train.fit(model, given, objective, schedule, accelerator=Accelerator(cpu=True))
     return [event.loss for event in events if isinstance(event, train.Step)]
@@ -71,7 +72,7 @@ def test_it_learns_from_soft_labels_alone(loss: str) -> None:
     margin = np.where(labels == 1, 3.0, -3.0).astype(np.float32)
     targets = np.stack([-margin / 2, margin / 2], 1)[None]
     given = train.Examples(model.encode(texts), np.full(200, -1, np.int64), targets)
-    objective = train.Objective(soft_weight=1.0, hard_weight=0.0, loss=loss)  # type: ignore[arg-type]
+    objective = Objective(soft_weight=1.0, hard_weight=0.0, loss=loss)  # type: ignore[arg-type]
     run(model, given, objective, train.Schedule(8, 16, 5e-3))
     held_out, gold = corpus(300, seed=9)
     assert (logits(model, model.encode(held_out)).argmax(1) == gold).mean() > 0.9
@@ -134,7 +135,7 @@ def test_several_teachers_count_by_their_mean() -> None:
     model = fresh()
     one = np.random.default_rng(0).normal(size=(1, 200, 2)).astype(np.float32)
     twice = np.concatenate([one, one])
-    soft = train.Objective(1.0, 0.0, "mse")
+    soft = Objective(1.0, 0.0, "mse")
     again = fresh()
     losses = run(model, examples(model, targets=one), soft, SCHEDULE)
     assert np.allclose(losses, run(again, examples(again, targets=twice), soft, SCHEDULE), rtol=1e-4)
@@ -151,7 +152,7 @@ def test_learning_from_two_teachers_is_learning_from_their_mean(loss: Literal["k
     else:
         share = np.exp(two) / np.exp(two).sum(-1, keepdims=True)
         mean = np.log(share.mean(0))
-    soft = train.Objective(1.0, 0.0, loss)
+    soft = Objective(1.0, 0.0, loss)
     one, other, lopsided = fresh(), fresh(), fresh()
     run(one, examples(one, targets=two), soft, SCHEDULE)
     run(other, examples(other, targets=mean[None]), soft, SCHEDULE)
@@ -208,7 +209,7 @@ def test_a_last_phase_on_labels_moves_towards_them() -> None:
     labels = corpus(200)[1]
     wrong = np.where(labels == 1, -3.0, 3.0).astype(np.float32)
     taught = examples(model, targets=np.stack([-wrong / 2, wrong / 2], 1)[None])
-    soft = train.Objective(1.0, 0.0, "mse")
+    soft = Objective(1.0, 0.0, "mse")
     first = train.Phase(taught, soft, train.Schedule(6, 16, 5e-3, ema=0.9))
     last = train.Phase(examples(model), HARD, train.Schedule(8, 20, 5e-3, ema=0.9))
     accuracies = []

@@ -17,6 +17,7 @@ from torch import nn
 from stepdown import evaluate, train
 from stepdown.data.dataset import Split, Task
 from stepdown.errors import ModelError
+from stepdown.objectives import Objective
 from stepdown.outputs import probabilities
 from stepdown.students.heads import linear_head, unit_of
 from stepdown.students.huggingface import HuggingFaceNetwork
@@ -272,7 +273,7 @@ def fine_tune(
     held_out = model.encode(selection.texts)
     merits: list[float] = []
     best: dict[str, torch.Tensor] = {}
-    objective = train.Objective(
+    objective = Objective(
         soft_weight=0.0, hard_weight=1.0, task=task.kind, answers=task.answers, unit=unit_of(task, labels)
     )
     for event in train.fit(

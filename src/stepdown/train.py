@@ -14,48 +14,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from stepdown import losses
+from stepdown import objectives
+from stepdown.objectives import Objective
 from stepdown.students import heads
-from stepdown.students.heads import Unit
 from stepdown.students.hints import Hinted
 from stepdown.students.model import TextModel, autocast
-from stepdown.tasks import TaskKind
 from stepdown.tokens import Tokens
 from stepdown.tokens.words import Words
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is minimised: `soft_weight` times the soft loss plus `hard_weight` times the loss to the labels.
-
-    The loss to the labels is cross-entropy; of labels that are judged each by itself, summed binary cross-entropy; of
-    numbers, squared error, as then the soft loss is.
-
-    Attributes:
-        loss: the soft loss: `kl` at `temperature`, or `mse` of margins clipped to ±`clip`.
-        class_weights: weights of the hard loss by class, or of labels where they apply; None for equal ones.
-        hint_weight: of the squared error between a teacher's hints (`students.hints`) and what a linear head, which is
-            dropped afterwards, makes of the features below the network's `output`; 0 for none.
-        hint_size: components of a hint.
-        teacher_weights: share of each teacher in the soft loss, summing to 1; None for equal shares.
-        task: what the outputs are.
-        answers: float32 [answers, outputs], which labels are an index into; None where labels are classes.
-        unit: of numbers. The network says them in the data's own unit before and after; while it is trained it says
-            standardised ones, and they are compared so.
-    """
-
-    soft_weight: float
-    hard_weight: float
-    loss: Literal["kl", "mse"] = "kl"
-    temperature: float = 1.0
-    clip: float = 6.0
-    class_weights: tuple[float, ...] | None = None
-    teacher_weights: tuple[float, ...] | None = None
-    hint_weight: float = 0.0
-    hint_size: int = 0
-    task: TaskKind = "single-label"
-    answers: np.ndarray | None = None
-    unit: Unit | None = None
 
 
 @dataclass(frozen=True)
@@ -235,9 +200,13 @@ def fit(
                         ids, lengths = _read(model, examples.tokens, mine, schedule.word_dropout)
                         said = wrapped(ids.to(device), lengths.to(device))
                     said, guess = said if hinted is not None else (said, None)
-                    per_example = _loss(said.float(), examples, mine, objective, weights)
+                    per_example = objectives.loss(
+                        said.float(), examples.labels[mine], examples.targets[:, mine], objective, weights
+                    )
                     if guess is not None:
-                        per_example = per_example + _hint_loss(guess, examples, mine, objective)
+                        assert examples.hints is not None, "hints are weighed but not there"
+                        missed = objectives.hint_loss(guess, examples.hints[mine], objective)
+                        per_example = per_example + missed
                     part_loss = per_example.sum() * share
                     part_loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
                     loss += float(part_loss.detach())
@@ -311,51 +280,6 @@ def _read(model: TextModel, tokens: Tokens, rows: np.ndarray, word_dropout: floa
         dropped = (torch.rand(ids.shape) < word_dropout) & (ids >= model.tokenizer.first_id)
         ids = ids.masked_fill(dropped, model.tokenizer.unknown_id)
     return ids, lengths
-
-
-def _loss(
-    said: Tensor, examples: Examples, rows: np.ndarray, objective: Objective, weights: Tensor | None
-) -> Tensor:
-    """Loss of each example, shape [batch]; several teachers count by their weighted mean."""
-    loss = said.new_zeros(len(rows))
-    if objective.hard_weight:
-        loss = loss + objective.hard_weight * _hard(said, examples.labels[rows], objective, weights)
-    if objective.soft_weight:
-        count = len(examples.targets)
-        shares = objective.teacher_weights or (1 / count,) * count
-        for share, targets in zip(shares, examples.targets, strict=True):
-            teacher = torch.from_numpy(targets[rows]).to(said.device)
-            loss = loss + objective.soft_weight * share * _soft(said, teacher, objective)
-    return loss
-
-
-def _hard(said: Tensor, labels: np.ndarray, objective: Objective, weights: Tensor | None) -> Tensor:
-    """Distance to the labels, shape [batch]."""
-    if objective.task == "single-label":
-        return losses.cross_entropy(said, torch.from_numpy(labels).to(said.device), weights)
-    assert objective.answers is not None, "labels are an index into answers, which are not there"
-    known = torch.from_numpy(objective.answers[np.maximum(labels, 0)]).to(said.device)
-    right = known.masked_fill(torch.from_numpy(labels < 0).to(said.device)[:, None], torch.nan)
-    if objective.task == "multi-label":
-        return losses.binary_cross_entropy(said, right, weights)
-    return losses.squared_error(said, objective.unit.standard(right) if objective.unit else right)
-
-
-def _soft(said: Tensor, teacher: Tensor, objective: Objective) -> Tensor:
-    """Distance to what a teacher says, shape [batch]."""
-    if objective.task == "regression":
-        return losses.squared_error(said, objective.unit.standard(teacher) if objective.unit else teacher)
-    by_itself = objective.task == "multi-label"
-    if objective.loss == "kl":
-        return (losses.binary_kl if by_itself else losses.kl)(said, teacher, objective.temperature)
-    return (losses.logit_mse if by_itself else losses.mse)(said, teacher, objective.clip)
-
-
-def _hint_loss(guess: Tensor, examples: Examples, rows: np.ndarray, objective: Objective) -> Tensor:
-    """What missing its hint costs each example, shape [batch]."""
-    assert examples.hints is not None, "hints are weighed but not there"
-    hints = torch.from_numpy(examples.hints[rows]).to(guess.device).float()
-    return objective.hint_weight * losses.hint(guess.float(), hints)
 
 
 def _epoch_batches(

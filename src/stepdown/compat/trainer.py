@@ -18,6 +18,7 @@ from stepdown.compat.arguments import Arguments
 from stepdown.compat.columns import Columns, Labels
 from stepdown.data.dataset import Split, Task
 from stepdown.errors import DataError, InputError
+from stepdown.objectives import Objective
 from stepdown.students.model import fast_precision, logits
 
 Metrics = Callable[[Any], Mapping[str, Any]]
@@ -132,7 +133,7 @@ class Training:
     given: models.Given
     labels: Labels
     examples: train.Examples
-    objective: train.Objective
+    objective: Objective
     schedule: train.Schedule
     settings: Arguments
     accelerator: Accelerator
@@ -226,14 +227,14 @@ def prepare(
     return Training(given, labels, examples, objective, schedule, settings, accelerator, precision)
 
 
-def _objective(task: Task, temperature: float, soft_weight: float) -> train.Objective:
+def _objective(task: Task, temperature: float, soft_weight: float) -> Objective:
     """(1 − w) · the loss to the labels + w · the loss to the teacher, with the losses of transformers.
 
     Those are cross-entropy; binary cross-entropy, of which transformers takes the mean over labels; and squared error
     of numbers as they are.
     """
     share = 1 / len(task.label_names) if task.kind == "multi-label" else 1.0
-    return train.Objective(
+    return Objective(
         soft_weight * share,
         (1 - soft_weight) * share,
         "kl",

@@ -13,6 +13,7 @@ from stepdown.ladder import measuring, rungs, teachers
 from stepdown.ladder.context import Context
 from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import TEACHER, Cell
+from stepdown.objectives import Objective
 from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs
 from stepdown.students import budgets, building, huggingface, vocabulary
 from stepdown.students.model import TextModel, logits
@@ -161,7 +162,7 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, a
     """Seconds of a training step: the mean of a second pass, since batches differ in length; the first warms up."""
     examples = train.Examples.labelled(tokens, np.zeros(len(tokens), np.int64), len(model.label_names))
     task = context.dataset.task
-    objective = train.Objective(0.0, 1.0, task=task.kind, answers=task.answers)
+    objective = Objective(0.0, 1.0, task=task.kind, answers=task.answers)
     events = train.fit(
         model,
         examples,

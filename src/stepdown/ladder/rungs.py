@@ -13,6 +13,7 @@ from stepdown.ladder.context import Begun, Context, Labelled, Trained
 from stepdown.ladder.feed import Feed
 from stepdown.ladder.finished import model_of
 from stepdown.ladder.plan import Cell
+from stepdown.objectives import Objective
 from stepdown.recipe import RungSettings
 from stepdown.recipe.settings import FAMILIES, batch_size_for, loss_for
 from stepdown.students import building, heads, huggingface
@@ -53,7 +54,7 @@ def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: t
     """The training of a rung by its teachers, or by the labels if it has none."""
     soft, hard = (settings.soft_weight, settings.hard_weight) if cell.teachers else (0.0, 1.0)
     task = context.dataset.task
-    objective = train.Objective(
+    objective = Objective(
         soft,
         hard,
         settings.loss or loss_for(task.kind, len(task.label_names)),

@@ -8,18 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepdown.evaluate import TITLES
-from stepdown.report.content import (
-    Content,
-    content,
-    count,
-    figure,
-    gold_epochs,
-    interval,
-    passes,
-    percent,
-    size,
-    spending,
-)
+from stepdown.report.content import Content, content, gold_epochs, passes, spending
+from stepdown.report.figures import count, figure, interval, percent, size
 from stepdown.report.markdown import escape
 from stepdown.results import Cell, Results, parse
 from stepdown.runtime import Source

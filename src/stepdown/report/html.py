@@ -15,7 +15,8 @@ from typing import Any
 
 from stepdown.compare import Comparison
 from stepdown.evaluate import MetricName
-from stepdown.report.content import MIND, NONE, Content, Line, clean, content
+from stepdown.report.content import MIND, Content, Line, content
+from stepdown.report.figures import NONE, clean
 from stepdown.report.plot import legend, plot
 from stepdown.results import Cell, Results, parse
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from stepdown.report.content import Content, clean, content
+from stepdown.report.content import Content, content
+from stepdown.report.figures import clean
 from stepdown.results import Results, parse
 
 LEFT = 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from stepdown.evaluate import TITLES, MetricName
-from stepdown.report.content import count, figure, interval, name, rank
+from stepdown.report.figures import count, figure, interval, name, rank
 from stepdown.results import Rung
 
 WIDTH, HEIGHT = 480, 320

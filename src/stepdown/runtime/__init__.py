@@ -4,7 +4,7 @@
     shipped             models that come with stepdown, by name
     said, about, bundle what a bundle says, read and written
     graph, network      a look into the network's file before it is run, and the network
-    inputs, outputs     what may be asked, and what the network's numbers mean
+    inputs              what may be asked
     long_texts          how texts longer than those learnt from are read
     classifier          texts in, labels, probabilities or numbers out
     rows, columns, tables, sinks, predict
