@@ -15,8 +15,8 @@ from stepdown.data import hashing, read
 from stepdown.data.choose import Columns, choose, guess_separator
 from stepdown.data.columns import Rows
 from stepdown.data.dataset import Task
-from stepdown.data.load import understand
 from stepdown.data.table import listing
+from stepdown.data.understand import understand
 
 # What the proposed recipe (teacher demo:minilm-l6, compact 1M and 250K, four arms) takes on two cores: 25 minutes for
 # 15,000 texts of 20 words with three seeds, of which the teacher and its labels are two fifths. It grows with the
@@ -86,7 +86,7 @@ def propose(
     if len(columns.label) == 1:
         separator = guess_separator(found.tables["train"], columns.label[0])
         columns = replace(columns, separator=separator)
-    splits, inferred, notes = understand(found, columns, None)
+    splits, inferred, notes = understand(found, columns)
     task = inferred.task
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]

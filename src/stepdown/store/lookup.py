@@ -64,9 +64,9 @@ class Lookup:
         total, count = hashlib.sha256(), 0
         # Heap by heap in the order of their hashes: all of them together are sorted, too.
         for heap in sorted(self._heaps):
-            file = self._heaps.pop(heap).file
-            file.seek(0)
-            some = np.frombuffer(file.read(), self._record)
+            held = self._heaps.pop(heap)  # its file is open as long as somebody holds it
+            held.file.seek(0)
+            some = np.frombuffer(held.file.read(), self._record)
             some = some[np.argsort(some["key"], kind="stable")]
             again = np.r_[False, some["key"][1:] == some["key"][:-1]]
             first = some[~again]
@@ -93,5 +93,7 @@ class Lookup:
 
 
 def _hashes(texts: Sequence[str]) -> NDArray[np.uint64]:
-    content = b"".join(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
+    content = b"".join(
+        blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
+    )
     return np.frombuffer(content, "<u8").astype(np.uint64)
