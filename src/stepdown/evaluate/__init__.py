@@ -8,6 +8,9 @@
 
 Here is what they have in common: each kind of task has a primary metric, which chooses between models, and which is
 the mean of a value for each text, so that models can be compared in pairs (`stepdown.compare`).
+
+Where nobody knows the labels of some texts, all that can be measured there is how like its teacher a model is: on how
+many of them it says the same, or how its numbers go with the teacher's.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ __all__ = [
     "chance_test",
     "measure",
     "median",
+    "primary",
     "proportion",
     "suited",
     "thresholds",
@@ -73,6 +77,7 @@ PRIMARY: Mapping[TaskKind, MetricName] = {
 
 TITLES: Mapping[MetricName, str] = {
     "accuracy": "accuracy",
+    "agreement": "agreement with the teacher",
     "micro_f1": "micro F1",
     "pearson": "Pearson's correlation",
 }
@@ -95,19 +100,27 @@ class Said:
     thresholds: tuple[float, ...] | None = None
 
 
-def measure(task: Task, said: Said, labels: Ints, teacher: Said | None = None) -> dict[str, Metric]:
+def primary(kind: TaskKind, *, labelled: bool) -> MetricName:
+    """The metric that chooses between models on texts with or without labels."""
+    return PRIMARY[kind] if labelled or kind == "regression" else "agreement"
+
+
+def measure(task: Task, said: Said, labels: Ints | None, teacher: Said | None = None) -> dict[str, Metric]:
     """All metrics of one model on one split, by the functions of that name for each kind of task.
 
     Args:
         task: what is asked.
         said: what the model says of n texts.
-        labels: int64 [n], all of them known.
+        labels: int64 [n], all of them known; None where none is, and then it is measured how like the teacher it is:
+            `agreement` and `kl`, or of numbers how they go with the teacher's.
         teacher: what the teacher says of the same texts, or None.
 
     Raises:
         ValueError: arrays that do not fit together.
         CheckError: outputs that are not finite.
     """
+    if labels is None:
+        return _likeness(task, said, teacher) if teacher else {}
     if task.kind == "single-label":
         return single_label.measure(said.outputs, labels, teacher.outputs if teacher else None)
     truth = task.truth(labels)
@@ -117,8 +130,30 @@ def measure(task: Task, said: Said, labels: Ints, teacher: Said | None = None) -
     return multi_label.measure(said.outputs, truth, _of(said), *above)
 
 
-def by_text(task: Task, said: Said, labels: Ints) -> Floats:
-    """What each text adds to the primary metric, which is the mean of these values: float64 [n]."""
+def _likeness(task: Task, said: Said, teacher: Said) -> dict[str, Metric]:
+    if task.kind == "regression":
+        return regression.measure(said.outputs[:, 0], teacher.outputs[:, 0])
+    if task.kind == "single-label":
+        found = single_label.measure(said.outputs, teacher.outputs.argmax(1), teacher.outputs)
+    else:
+        found = multi_label.measure(said.outputs, _sets(teacher), _of(said), teacher.outputs, _of(teacher))
+    # The others have names that speak of labels.
+    return {name: found[name] for name in ("agreement", "kl") if name in found}
+
+
+def by_text(task: Task, said: Said, labels: Ints | None, teacher: Said | None = None) -> Floats:
+    """What each text adds to the primary metric, which is the mean of these values: float64 [n].
+
+    Args:
+        task, said: as for `measure`.
+        labels: as for `measure`; where they are not known, there must be a teacher.
+        teacher: what it says of the same texts.
+    """
+    if labels is None:
+        assert teacher is not None, "nothing to compare with"
+        if task.kind == "regression":
+            return regression.pearson_by_text(said.outputs[:, 0], teacher.outputs[:, 0])
+        return np.asarray(agreed(task, said, teacher), np.float64)
     if task.kind == "single-label":
         return single_label.correct(said.outputs, labels).astype(np.float64)
     truth = task.truth(labels)
@@ -137,9 +172,27 @@ def agreed(task: Task, said: Said, teacher: Said) -> NDArray[np.bool_] | None:
     return np.asarray((own == above).all(axis=1))
 
 
-def thresholds(task: Task, outputs: NDArray[np.float32], labels: Ints) -> tuple[float, ...] | None:
-    """Thresholds that suit a model, from what it says of the selection split; None where the task has none."""
-    return multi_label.thresholds(outputs, task.truth(labels)) if task.kind == "multi-label" else None
+def thresholds(
+    task: Task, outputs: NDArray[np.float32], labels: Ints | None, teacher: Said | None = None
+) -> tuple[float, ...] | None:
+    """Thresholds that suit a model, from what it says of the selection split.
+
+    Args:
+        task: what is asked.
+        outputs: of the model.
+        labels: of the same texts; where they are not known, the teacher's sets of labels count as right.
+        teacher: what it says of them.
+
+    Returns:
+        One a label; None where the task has none, or nothing tells.
+    """
+    if task.kind != "multi-label":
+        return None
+    if labels is not None:
+        return multi_label.thresholds(outputs, task.truth(labels))
+    if teacher is None:
+        return None
+    return multi_label.thresholds(outputs, _sets(teacher))
 
 
 def suited(task: Task, outputs: NDArray[np.float32], labels: Ints) -> Said:
@@ -157,6 +210,11 @@ def chance_test(task: Task, said: Said, labels: Ints) -> ChanceTest:
             said.outputs[:, 0].astype(np.float64), truth[:, 0].astype(np.float64)
         )
     return chance.chance_test_of_sets(multi_label.applies(said.outputs, _of(said)), truth)
+
+
+def _sets(said: Said) -> NDArray[np.float32]:
+    """1 for the labels that a model gives, [n, labels]."""
+    return multi_label.applies(said.outputs, _of(said)).astype(np.float32)
 
 
 def _of(said: Said) -> tuple[float, ...]:
