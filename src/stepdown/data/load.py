@@ -15,10 +15,11 @@ from stepdown.data.dataset import Dataset, Split, Task
 from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts, Spread
 from stepdown.data.held_out import Part
 from stepdown.data.infer import Inferred, infer
+from stepdown.data.names import names_of
 from stepdown.data.read import Found
 from stepdown.data.split import cut, overlap_between
 from stepdown.data.strata import Strata
-from stepdown.data.table import Table, listing
+from stepdown.data.table import listing
 from stepdown.recipe import DataSpec
 from stepdown.tasks import TaskKind
 from stepdown.tasks import parts as text_parts
@@ -108,13 +109,6 @@ def understand(
             notes.append(f"No row of {split} has a label, so it counts as no {split} split.")
             del splits[split]
     return splits, inferred, [*notes, *inferred.notes]
-
-
-def names_of(found: Found, table: Table, columns: Columns) -> Sequence[str] | None:
-    """Label names that came with the data, in the order of the labels' numbers."""
-    if len(columns.label) > 1:
-        return None
-    return table.label_names.get(columns.label[0]) or found.label_names
 
 
 def _labelled(

@@ -14,7 +14,7 @@ from stepdown.data.columns import Values
 from stepdown.data.dataset import Split, Task
 from stepdown.data.infer import label_lists
 from stepdown.data.labels import Met
-from stepdown.data.load import names_of
+from stepdown.data.names import names_of
 from stepdown.data.table import Table, did_you_mean, listing
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
