@@ -14,8 +14,8 @@ from stepdown.data.columns import Values
 from stepdown.data.dataset import Split, Task
 from stepdown.data.labels import Met
 from stepdown.data.model_labels import by_names
+from stepdown.data.names import names_of
 from stepdown.data.table import Table, listing
-from stepdown.data.understand import names_of
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
 

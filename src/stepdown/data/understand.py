@@ -12,6 +12,7 @@ from stepdown.data.dataset import Task
 from stepdown.data.infer import infer
 from stepdown.data.labels import Inferred, Met
 from stepdown.data.model_labels import by_names
+from stepdown.data.names import names_of
 from stepdown.data.read import Found
 from stepdown.data.score_forms import task_of
 from stepdown.data.scores import ScoreReader
@@ -100,7 +101,8 @@ def understand(
         splits[split] = reading.rows(table, own, values, _scores_in(table, split, said.scores, notes))
     if columns.separator is not None and any(rows.unlabeled for rows in splits.values()):
         notes.append("An empty cell is a label that is not known; where no label applies, write [].")
-    known = names_of(found, found.tables["train"], columns)
+    with_labels = (table for table in found.tables.values() if set(columns.label) <= set(table.columns))
+    known = names_of(found, next(with_labels, found.tables["train"]), columns)
     met = Met(splits, list(values.numbers), columns)
     if set(met.in_train()) <= {"-1"} and (said.scores or said.task):
         inferred = _of_teacher(met, known, said)
@@ -154,10 +156,3 @@ def _of_teacher(met: Met, own_names: Sequence[str] | None, said: Said) -> Inferr
     names = "" if task.kind == "regression" else f": {listing(task.label_names, 8)}"
     note = f"{train.name}: no text has a label. What is predicted are the teacher's {what}{names}."
     return replace(inferred, notes=(note, *inferred.notes))
-
-
-def names_of(found: Found, table: Table, columns: Columns) -> Sequence[str] | None:
-    """Label names that came with the data, in the order of the labels' numbers."""
-    if len(columns.label) != 1:
-        return None
-    return table.label_names.get(columns.label[0]) or found.label_names

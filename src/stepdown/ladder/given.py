@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stepdown import assets, evaluate, store, teacher
+from stepdown import assets, store, teacher
 from stepdown.data.dataset import Split
 from stepdown.errors import InputError
 from stepdown.ladder import teachers
