@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepdown.evaluate import TITLES
+from stepdown.report import judged
 from stepdown.report.content import Content, content, gold_epochs, passes, spending
 from stepdown.report.figures import count, figure, interval, percent, size
 from stepdown.report.markdown import escape
@@ -89,7 +89,8 @@ def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterat
     yield f"- What it is: {escape(student.model)}, {count(student.params)} parameters, {size(packed.bytes)}."
     if student.spent:
         yield f"- {escape(spending(student.position, student.model, student.spent))}"
-    yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
+    size_of_it = f", {count(teacher.params)} parameters" if teacher.params else ""
+    yield f"- Its teacher: {escape(teacher.model)}{size_of_it}."
     yield from (f"- One of them: {escape(one.model)}, {count(one.params)} parameters." for one in run.members)
     if student.arm:
         yield f"- {TAUGHT[student.arm]}"
@@ -107,18 +108,19 @@ def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterat
 
 def _measured(run: Results, student: Cell) -> Iterator[str]:
     alike = [cell for cell in run.cells if (cell.position, cell.arm) == (student.position, student.arm)]
-    metric, title = run.metric, TITLES[run.metric]
+    metric, title = run.metric, judged.title(run)
     own = interval(student.metrics[metric], metric)
     yield f"- {title[0].upper()}{title[1:]} on {run.data.report:,} texts kept aside: {own}, 95% interval."
     if len(alike) > 1:
         mean = figure(sum(cell.metrics[metric].value for cell in alike) / len(alike), metric)
-        best = max(cell.selection_metrics[metric].value for cell in alike)
-        is_best = student.selection_metrics[metric].value == best
+        chosen_by = run.selection_metric or metric
+        best = max(cell.selection_metrics[chosen_by].value for cell in alike)
+        is_best = student.selection_metrics[chosen_by].value == best
         chosen = " This one did best on the selection texts." if is_best else ""
         yield f"- Mean over {len(alike)} seeds trained alike: {mean}.{chosen}"
     if "macro_f1" in student.metrics:
         yield f"- Macro F1: {percent(student.metrics['macro_f1'].value)}."
-    if "agreement" in student.metrics:
+    if "agreement" in student.metrics and metric != "agreement":
         yield f"- It says what its teacher says on {interval(student.metrics['agreement'])} of them."
 
 
