@@ -226,7 +226,7 @@ def test_a_function_teaches_and_is_asked_once(tmp_path: Path) -> None:
     )
     assert len(service.asked) == len(set(service.asked)) == 1100
     teacher = done.results["cells"][0]
-    assert teacher["model"] == f"a callable, {name_of(service)}"
+    assert teacher["model"] == f"a Python function, {name_of(service)}"
     assert teacher["metrics"]["accuracy"]["value"] == 1
     assert done.results["cells"][1]["metrics"]["agreement"]["value"] > 0.9
     assert done.classifier().predict(["word1 good word2", "dull word3"]) == ["positive", "negative"]
@@ -241,7 +241,7 @@ def test_a_function_teaches_and_is_asked_once(tmp_path: Path) -> None:
     assert again.asked == []
     with pytest.raises(InputError, match=r"test_runs_given.Service: a function, which only a Python"):
         stepdown.run(tmp_path / "run" / "recipe.toml", tmp_path / "run")
-    assert f"a callable, {name_of(service)}" in done.classifier().card
+    assert "Its teacher: a Python function, " in done.classifier().card
 
 
 def test_a_function_that_fails_is_told_and_taken_up_again(tmp_path: Path) -> None:

@@ -62,9 +62,10 @@ def _does(kind: TaskKind, outputs: int) -> str:
     return "one of several labels a text" if kind == "single-label" else "any number of labels a text"
 
 
-def unnamed(names: Sequence[str]) -> bool:
-    """Whether labels have no names of their own, but numbers: `LABEL_0`, …"""
-    return all(_UNNAMED.fullmatch(name) for name in names)
+def by_number(names: Sequence[str]) -> np.ndarray | None:
+    """Labels that have no names of their own but numbers, `LABEL_0` …, in the order of these; None of others."""
+    numbers = [_UNNAMED.fullmatch(name) for name in names]
+    return None if None in numbers else np.argsort([int(one[1]) for one in numbers if one])
 
 
 def align(
@@ -78,8 +79,7 @@ def align(
     """Which of the teacher's outputs stands for each of the data's labels.
 
     By the recipe's `label_map`; else by name, letter case aside; else, where the teacher's labels have no names of
-    their own (`LABEL_0` …), by agreement on labelled rows, if one order of the labels is clearly the best; without any
-    labelled rows by their numbers, since then the data's names were given in that order.
+    their own (`LABEL_0` …), by agreement on labelled rows, if one order of the labels is clearly the best.
 
     Args:
         names: the teacher's labels, in the order of its logits.
@@ -107,13 +107,16 @@ def align(
     folded = {name.casefold(): index for index, name in enumerate(names)}
     if len(folded) == len(names) and all(name.casefold() in folded for name in label_names):
         return np.array([folded[name.casefold()] for name in label_names])
-    if not unnamed(names):
+    if by_number(names) is None:
         raise ModelError(
             f"The teacher's labels ({theirs}) are not the data's ({ours}). "
             "Say which stands for which with label_map under [teacher], teacher's label = data's label."
         )
     if not len(labels):
-        return np.argsort([int(number[1]) for name in names if (number := _UNNAMED.fullmatch(name))])
+        raise ModelError(
+            "The teacher's labels have no names of their own, and no text has a label that would tell their order. Say "
+            "which stands for which with label_map under [teacher], teacher's label = data's label."
+        )
     table = _agreement(said, labels, sets)
     # Of sets, what all labels together could have in common with the outputs at most.
     texts = len(labels) if sets is None else max(1, int((sets.sum(0) * (1 - sets.mean(0))).sum()))

@@ -51,7 +51,7 @@ class Called:
             folder: where its answers are kept.
             form: what they are, where the user says it.
         """
-        self.description = f"a callable, {name_of(scorer)}"
+        self.description = f"a Python function, {name_of(scorer)}"
         self.digest = store.digest(name_of(scorer), *task.label_names, task.kind, form or "")
         self._scorer, self._task, self._said = scorer, task, form
         self._folder = folder / self.digest[:16]

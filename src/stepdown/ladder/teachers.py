@@ -112,9 +112,8 @@ def task_of(
     names = tuple(dict.fromkeys(label_map[one] for one in own if one in label_map)) if label_map else own
     if label_names is None:
         return Task.without_answers(kind, names, is_pair=is_pair)
-    alike = sorted(map(str.casefold, names)) == sorted(map(str.casefold, label_names))
-    numbered = not label_map and (len(own) == 1 or (teacher.unnamed(own) and len(own) == len(label_names)))
-    if not alike and not numbered:
+    numbered = not label_map and (len(own) == 1 or _numbered(own, label_names) is not None)
+    if not _alike(names, label_names) and not numbered:
         raise ModelError(
             f"{name} knows the labels {', '.join(names[:8])}, and label_names says {', '.join(label_names[:8])}. "
             "Expected the teacher's in any order; say which stands for which with label_map under [teacher]."
@@ -180,8 +179,22 @@ def _matched(
     if label_map and len(context.plan.top) > 1:
         label_map = {own: ours for own, ours in label_map.items() if own in found.label_names} or None
     sets = task.truth(labels) if task.kind == "multi-label" else None
-    order = teacher.align(found.label_names, names, label_map, said, labels, sets)
+    order = None
+    if not len(labels) and not label_map and not _alike(found.label_names, names):
+        order = _numbered(found.label_names, names) if context.recipe.data.label_names else None
+    if order is None:
+        order = teacher.align(found.label_names, names, label_map, said, labels, sets)
     return teacher.reorder(found, order, names), ()
+
+
+def _alike(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether names are the same ones, letter case and order aside."""
+    return sorted(map(str.casefold, names)) == sorted(map(str.casefold, others))
+
+
+def _numbered(own: Sequence[str], label_names: Sequence[str]) -> np.ndarray | None:
+    """The order of a teacher's labels that are numbers, where names are given for them: those of 0, 1, …"""
+    return teacher.by_number(own) if len(own) == len(label_names) else None
 
 
 @contextmanager
