@@ -37,6 +37,8 @@ ROOMS = [
     "report",
     "serve",
     "packing",
+    "classifiers",
+    "labelling",
     "pretraining",
     "runs",
     "api",

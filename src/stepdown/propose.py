@@ -94,7 +94,7 @@ def propose(
     seeds, minutes, reason = fitting_seeds(len(train.texts), float(np.minimum(lengths, _MOST_WORDS).mean()))
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
-        name=_name(source),
+        name=name_of(source),
         data={"source": _written(source, folder), **_described(columns, task)},
         task=_in_words(task),
         rows=sum(len(rows.texts) for rows in splits.values()),
@@ -179,7 +179,7 @@ def _duration(minutes: float) -> str:
     return f"about {minutes:.0f} minutes" if minutes < 90 else f"about {minutes / 60:.0f} hours"
 
 
-def _name(source: str) -> str:
+def name_of(source: str) -> str:
     """Of a hub id or built-in its last word, of a file or folder its name; train.csv has that of its folder."""
     if Path(source).expanduser().exists():
         path = Path(source).expanduser().resolve()

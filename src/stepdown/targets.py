@@ -70,9 +70,8 @@ class ModelLabeller:
             return logits(self.teacher, self.teacher.encode(texts), precision=self.precision)
 
         shape = (len(texts), len(self.teacher.label_names))
-        return kept(
-            self._path("targets", chunk_digest), "targets", lambda found: found.shape == shape, compute
-        )
+        path = place("targets", self.key(chunk_digest))
+        return kept(path, "targets", lambda found: found.shape == shape, compute)
 
     def states(self, texts: Sequence[str], chunk_digest: str) -> np.ndarray:
         """Mean states of its middle layer over each of a chunk of texts, float16 [n, hidden], cached as its logits are.
@@ -87,18 +86,18 @@ class ModelLabeller:
         def compute() -> np.ndarray:
             tokens = self.teacher.encode(texts)
             said, states = logits_and_states(self.teacher, tokens, precision=self.precision)
-            targets = self._path("targets", chunk_digest)
+            targets = place("targets", self.key(chunk_digest))
             if store.load_array(targets) is None:
                 store.save_array(targets, said)
             return states
 
-        return kept(
-            self._path("states", chunk_digest), "states", lambda found: len(found) == len(texts), compute
-        )
+        path = place("states", self.key(chunk_digest))
+        return kept(path, "states", lambda found: len(found) == len(texts), compute)
 
-    def _path(self, kind: str, chunk_digest: str) -> Path:
-        key = self.key(chunk_digest)
-        return store.cache_dir() / kind / key[:2] / f"{key}.npy"
+
+def place(kind: str, key: str) -> Path:
+    """Where the cache keeps an array of that kind and key."""
+    return store.cache_dir() / kind / key[:2] / f"{key}.npy"
 
 
 def kept(

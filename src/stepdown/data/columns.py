@@ -93,7 +93,7 @@ def rows(table: Table, columns: Columns, values: Values, scores: ScoreReader | N
     for block in table.blocks(*columns.text, *columns.label, *(scores.columns if scores else ())):
         with_text: list[int] = []
         for at, (row, *cells) in enumerate(zip(block.rows, *block.columns[:known], strict=True)):
-            text, was_cut = _text_of(cells[:sides], columns.text, block.source, row)
+            text, was_cut = text_of(cells[:sides], columns.text, block.source, row)
             said = label_of(cells[sides:], columns, block.source, row)
             if not text:
                 if said is None:
@@ -135,7 +135,7 @@ def only_texts(table: Table, columns: Sequence[str]) -> Iterator[list[str]]:
     """
     for block in table.blocks(*columns):
         numbered = zip(block.rows, *block.columns, strict=True)
-        texts = (_text_of(cells, columns, block.source, row)[0] for row, *cells in numbered)
+        texts = (text_of(cells, columns, block.source, row)[0] for row, *cells in numbered)
         yield [text for text in texts if text]
 
 
@@ -150,7 +150,7 @@ def scored_texts(
     sides = len(columns)
     for block in table.blocks(*columns, *scores.columns):
         numbered = zip(block.rows, *block.columns[:sides], strict=True)
-        texts = [_text_of(cells, columns, block.source, row)[0] for row, *cells in numbered]
+        texts = [text_of(cells, columns, block.source, row)[0] for row, *cells in numbered]
         read = scores.read(block.columns[sides:], block.source, block.rows)
         kept = [at for at, text in enumerate(texts) if text]
         yield [texts[at] for at in kept], padded([read[kept]], scores.width)
@@ -159,8 +159,18 @@ def scored_texts(
 # --- texts --------------------------------------------------------------------------------------------------------
 
 
-def _text_of(cells: Sequence[Any], columns: Sequence[str], source: str, row: int) -> tuple[str, bool]:
-    """The text or the pair of a row, "" if all of it is blank; and whether it was cut short."""
+def text_of(cells: Sequence[Any], columns: Sequence[str], source: str, row: int) -> tuple[str, bool]:
+    """The text or the pair of a row, "" if all of it is blank; and whether it was cut short.
+
+    Args:
+        cells: of the row, one for each column.
+        columns: one, or the two of a pair.
+        source: as messages name it.
+        row: its number.
+
+    Raises:
+        DataError: a cell is no text.
+    """
     found = [_text(cell, column, source, row) for cell, column in zip(cells, columns, strict=True)]
     if not any(found):
         return "", False
