@@ -101,8 +101,7 @@ def align(
     if len(names) != len(label_names):
         raise ModelError(
             f"The teacher knows {len(names)} labels ({theirs}) and the data has {len(label_names)} ({ours}). "
-            "Say which stands for which with label_map under [teacher], teacher's label = data's label, "
-            "or take a teacher for these labels."
+            f"{_MORE if len(names) > len(label_names) else _FEWER}"
         )
     folded = {name.casefold(): index for index, name in enumerate(names)}
     if len(folded) == len(names) and all(name.casefold() in folded for name in label_names):
@@ -123,6 +122,21 @@ def align(
     return _by_agreement(label_names, table, texts)
 
 
+_MORE = (
+    "Say with label_map under [teacher] which of the teacher's labels stands for each of the data's; the others are "
+    "then left aside."
+)
+_FEWER = (
+    "It says nothing of some labels, so nothing could be learnt of them: take a teacher for these labels, or take the "
+    "others out of the data."
+)
+_WHY_EACH = ": of a label without one nothing can be learnt"
+_WHY_ONE = (
+    ", since a label of the teacher is an output of its last layer, and several have no output together. Sum their "
+    "probabilities in what `stepdown label` writes, and name that as the teacher: labels:…"
+)
+
+
 def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping[str, str]) -> np.ndarray:
     position = {name: index for index, name in enumerate(names)}
     given = Counter(label_map.values())
@@ -136,9 +150,10 @@ def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping
     }
     faults = [f"{what}: {', '.join(found)}" for what, found in lists.items() if found]
     if faults:
+        several = any(count > 1 for count in given.values())
         raise ModelError(
             f"teacher.label_map {' and '.join(faults)}. Expected one of the teacher's labels ({', '.join(names)}) "
-            f"for each of the data's ({', '.join(label_names)})."
+            f"for each of the data's ({', '.join(label_names)}){_WHY_ONE if several else _WHY_EACH}."
         )
     stands_for = {ours: position[theirs] for theirs, ours in label_map.items()}
     return np.array([stands_for[name] for name in label_names])
