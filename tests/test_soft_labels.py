@@ -229,6 +229,18 @@ def test_rows_without_scores_are_left_out_and_counted(tmp_path: Path) -> None:
     assert np.isfinite(said(found, [*kept, *found.unlabeled])).all()
 
 
+def test_scores_that_contradict_each_other_are_told(tmp_path: Path) -> None:
+    content = rows()
+    again = [row | {"label": None, "p_no": 0.5, "p_yes": 0.5} for row in content[:3]]
+    found = load(jsonl(tmp_path / "a.jsonl", [*content, *again, content[5]]))
+    facts = transfer.build(found, None).facts
+    assert facts.contradicted == 3
+    assert (
+        "3 texts have other scores of the teacher in another row: those that came first count"
+        in facts.as_text()
+    )
+
+
 def test_gold_labels_without_scores_are_not_lost_silently(tmp_path: Path) -> None:
     content = rows()
     for at, row in enumerate(content):

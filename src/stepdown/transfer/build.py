@@ -97,10 +97,12 @@ def build(
     sources = tuple(
         replace(one, texts=one.texts + unscored[one.source], unscored=unscored[one.source]) for one in sources
     )
+    contradicted = 0
     if dataset.soft is not None:
         dataset.soft.close()
+        contradicted = dataset.soft.contradicted
     overlapping = int(index.overlaps(train).sum())
-    facts = TransferFacts(len(dataset.train), overlapping, sources, labels=dataset.train.is_labelled)
+    facts = TransferFacts(len(train), overlapping, sources, dataset.train.is_labelled, contradicted)
     return Transfer(list(dataset.train.texts), dataset.train.labels.astype(np.int64), pool, facts)
 
 

@@ -56,12 +56,14 @@ class TransferFacts:
         overlapping: those of them that share words with a selection or report text.
         sources: the other texts.
         labels: whether texts of train have labels.
+        contradicted: texts that a teacher that is not at hand scored twice, and otherwise the second time.
     """
 
     labelled: int
     overlapping: int
     sources: tuple[SourceFacts, ...]
     labels: bool = True
+    contradicted: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """As plain dicts and lists that JSON can hold."""
@@ -73,4 +75,10 @@ class TransferFacts:
         some = f", of which {self.overlapping:,} overlap held-out texts" if self.overlapping else ""
         what = "labelled texts of train" if self.labels else "texts of train, without labels"
         lines.append(f"  - {self.labelled:,} {what}{some}")
-        return "\n".join([*lines, *(f"  - {source.as_text()}" for source in self.sources)])
+        lines += [f"  - {source.as_text()}" for source in self.sources]
+        if self.contradicted:
+            texts = "1 text has" if self.contradicted == 1 else f"{self.contradicted:,} texts have"
+            lines.append(
+                f"  - {texts} other scores of the teacher in another row: those that came first count"
+            )
+        return "\n".join(lines)
