@@ -115,7 +115,7 @@ def test_a_request_may_ask_for_sure_answers_alone(task: TaskKind, folder: Path) 
             assert sum("abstained" in one for one in said) == count
         said = client.post("/predict", json={"texts": TEXTS, "abstain_below": None}).json()["predictions"]
         assert said == answers(classifier, TEXTS, 5)
-        assert "abstain_below is unknown" in refused(
+        assert '"abstain_below" is unknown' in refused(
             client, "/explain", {"text": "good", "abstain_below": 0.5}
         )
 

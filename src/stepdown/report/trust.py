@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stepdown.evaluate import Answered
-from stepdown.report.figures import interval, percent
+from stepdown.report.figures import clean, interval, percent
 from stepdown.results import Cell
 
 # Of more, the last say all there is.
@@ -26,17 +26,17 @@ def _sentences(cell: Cell, kept_aside: str) -> Iterator[str]:
     fitted, error = cell.calibration, cell.metrics.get("ece")
     assert fitted is not None
     if cell.calibration_note:
-        yield f"Scores are as the network gives them, at temperature 1. {cell.calibration_note}"
+        yield f"Scores are not calibrated but as the network gives them. {clean(cell.calibration_note)}"
     else:
         on = f"{fitted.n or 0:,} selection texts"
         yield f"Scores are calibrated: temperature {fitted.temperature:.3g}, fitted on {on}."
     if error:
-        what = "of every label" if fitted.thresholds else "of the label"
-        before = cell.metrics.get("ece_uncalibrated") if not cell.calibration_note else None
-        than = f"; it was {interval(before)} before calibration" if before else ""
+        before = None if cell.calibration_note else cell.metrics.get("ece_uncalibrated")
+        than = f", {interval(before)} before calibration" if before else ""
+        what = "any label applies" if fitted.thresholds else "such an answer is right"
         yield (
-            f"Expected calibration error on {kept_aside}, the mean distance between the score {what} and how often it "
-            f"is right: {interval(error)}{than}."
+            f"Expected calibration error on {kept_aside}: {interval(error)}{than}. It is the mean distance between a "
+            f"score and how often {what}."
         )
     told = [one for one in cell.abstaining if 0 < one.share.value < 1][-_MOST_TOLD:]
     yield from (_answered(one) for one in told)
