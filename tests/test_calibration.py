@@ -86,8 +86,16 @@ FOUR_WRONG = np.r_[LABELS[:36], (LABELS[36:] + 1) % 4]
 @pytest.mark.parametrize(
     ("logits", "labels", "reason"),
     [
-        (right(LABELS), LABELS, "It is wrong on none of 40 selection texts, and it takes 5 to tell."),
-        (right(FOUR_WRONG), LABELS, "It is wrong on 4 of 40 selection texts, and it takes 5 to tell."),
+        (
+            right(LABELS),
+            LABELS,
+            "It is wrong on none of 40 selection texts, and it takes 5 to tell how sure it may be.",
+        ),
+        (
+            right(FOUR_WRONG),
+            LABELS,
+            "It is wrong on 4 of 40 selection texts, and it takes 5 to tell how sure it may be.",
+        ),
         (right(LABELS), np.full(40, 2), "All 40 selection texts have the label c."),
         (right((LABELS + 1) % 4), LABELS, "its scores go with the labels no more than chance"),
         (np.zeros((40, 4), np.float32), LABELS, "its scores go with the labels no more than chance"),
@@ -109,7 +117,7 @@ def test_where_the_texts_do_not_tell_the_temperature_stays_one(
     [
         (8 * SETS - 4, np.arange(8), "It is wrong on none of all labels of 8 selection texts"),
         (8 * SETS - 4, np.zeros(8, int), "No label applies to any of 8 selection texts."),
-        (8 * SETS - 4, np.full(8, 7), "All labels apply to any of 8 selection texts."),
+        (8 * SETS - 4, np.full(8, 7), "All labels apply to all of 8 selection texts."),
         (4 - 8 * SETS, np.arange(8), "no more than chance"),
     ],
 )

@@ -47,7 +47,7 @@ class Fit:
     reason: str | None = None
 
 
-def calibrate(task: Task, outputs: NDArray[np.float32], labels: Ints, split: str = "selection") -> Fit:
+def calibrate(task: Task, outputs: NDArray[np.float32], labels: Ints) -> Fit:
     """Fit what turns a model's outputs into probabilities, and these into sets of labels.
 
     The temperature has the least negative log-likelihood of the labels (Guo et al. 2017, "On Calibration of Modern
@@ -63,9 +63,8 @@ def calibrate(task: Task, outputs: NDArray[np.float32], labels: Ints, split: str
 
     Args:
         task: what is asked.
-        outputs: of n texts, float32 [n, outputs].
-        labels: int64 [n], all of them known.
-        split: whose texts they are.
+        outputs: of the n texts of the selection split, float32 [n, outputs].
+        labels: of the same, int64 [n], all of them known.
 
     Returns:
         Nothing but `UNCALIBRATED` for a regression, which has no probabilities, and for no text.
@@ -76,7 +75,7 @@ def calibrate(task: Task, outputs: NDArray[np.float32], labels: Ints, split: str
     if task.kind == "regression" or not len(labels):
         return Fit(UNCALIBRATED)
     logits = require_finite(outputs, "model")
-    fitted = Calibration(split=split, n=len(labels))
+    fitted = Calibration(split="selection", n=len(labels))
     if task.kind == "single-label":
         temperature, reason = _temperature_of_labels(task, logits, labels)
         return Fit(UNCALIBRATED, reason) if reason else Fit(replace(fitted, temperature=temperature))
@@ -92,7 +91,7 @@ def _temperature_of_labels(task: Task, logits: Floats, labels: Ints) -> tuple[fl
         return 1.0, f"All {n:,} selection texts have the label {task.label_names[met[0]]}."
     wrong = int((logits.argmax(1) != labels).sum())
     if wrong < _FEWEST_WRONG:
-        return 1.0, f"{_few(wrong)} of {n:,} selection texts, and it takes {_FEWEST_WRONG} to tell."
+        return 1.0, _too_few(wrong, f"{n:,} selection texts")
     # Only differences of logits count; from the highest, no exponential overflows.
     apart = logits - logits.max(1, keepdims=True)
     own = apart[np.arange(n), labels]
@@ -101,34 +100,30 @@ def _temperature_of_labels(task: Task, logits: Floats, labels: Ints) -> tuple[fl
         weights = np.exp(sharpness * apart)
         return float(((weights * apart).sum(1) / weights.sum(1) - own).mean())
 
-    return _least(slope)
+    return _likeliest(slope)
 
 
 def _temperature_of_sets(logits: Floats, truth: NDArray[np.bool_]) -> tuple[float, str | None]:
-    n = len(truth)
-    if truth.all() or not truth.any():
-        return (
-            1.0,
-            f"{'All labels apply' if truth.any() else 'No label applies'} to any of {n:,} selection texts.",
-        )
+    texts = f"{len(truth):,} selection texts"
+    if not truth.any():
+        return 1.0, f"No label applies to any of {texts}."
+    if truth.all():
+        return 1.0, f"All labels apply to all of {texts}."
     wrong = int(((logits > 0) != truth).sum())
     if wrong < _FEWEST_WRONG:
-        return (
-            1.0,
-            f"{_few(wrong)} of all labels of {n:,} selection texts, and it takes {_FEWEST_WRONG} to tell.",
-        )
+        return 1.0, _too_few(wrong, f"all labels of {texts}")
 
     def slope(sharpness: float) -> float:
         return float((logits * (special.expit(sharpness * logits) - truth)).mean())
 
-    return _least(slope)
+    return _likeliest(slope)
 
 
-def _few(wrong: int) -> str:
-    return f"It is wrong on {wrong or 'none'}"
+def _too_few(wrong: int, told: str) -> str:
+    return f"It is wrong on {wrong or 'none'} of {told}, and it takes {_FEWEST_WRONG} to tell how sure it may be."
 
 
-def _least(slope: Callable[[float], float]) -> tuple[float, str | None]:
+def _likeliest(slope: Callable[[float], float]) -> tuple[float, str | None]:
     """The temperature with the least negative log-likelihood, or 1 and why there is none.
 
     That is a convex function of the sharpness 1/T, so its slope there rises, through 0 at the least.
@@ -176,9 +171,7 @@ def _thresholds(said: NDArray[np.float32], truth: NDArray[np.bool_]) -> tuple[fl
 def _counts(said: NDArray[np.float32], truth: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     """How many texts get a label at each tried threshold, rightly and in all: [labels, tried] each."""
     labels, tried = truth.shape[1], len(_TRIED)
-    reached = np.searchsorted(
-        _TRIED.astype(np.float32), said, side="right"
-    )  # so many thresholds are not above it
+    reached = np.searchsorted(_TRIED.astype(np.float32), said, side="right")  # so many of them
     place = (reached + np.arange(labels) * (tried + 1)).ravel()
 
     def counted(which: NDArray[np.bool_]) -> Ints:

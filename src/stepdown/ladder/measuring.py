@@ -72,7 +72,7 @@ def _measure(context: Context, cell: Cell, ask: Callable[[str], np.ndarray], fol
         outputs_of_it = ask(split)
         store.save_array(folder / f"{split}.npy", outputs_of_it)
         if split == "selection":
-            fit = evaluate.calibrate(task, outputs_of_it, labels, split)
+            fit = evaluate.calibrate(task, outputs_of_it, labels)
         above = finished.said(context, TEACHER, split) if cell.position else None
         found = evaluate.measure(task, evaluate.Said(outputs_of_it, fit.calibration), labels, above)
         result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
