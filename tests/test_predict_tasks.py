@@ -198,6 +198,20 @@ def test_a_number_has_no_probability_to_abstain_by(paths: dict[str, Path]) -> No
         Classifier.load(paths["number"]).predict(["good"], abstain_below=0.5)
 
 
+def test_no_temperature_changes_the_label(tmp_path: Path) -> None:
+    """At a high one, probabilities of logits that differ in their last digits are the same float32."""
+    table, matrix = tiny_bundle.weights(labels=3)
+    matrix[:, 1:] = matrix[:, :1] * np.float32([1 + 1e-6, 1 + 2e-6])
+    says = tiny_bundle.about(temperature=1000.0)
+    files = tiny_bundle.contents(tmp_path, tiny_bundle.model(table, matrix))
+    asked = Classifier(bundle.Bundle(says, files))
+    assert all(len(set(row)) == 1 for row in asked.predict_proba(TEXTS).tolist())
+    assert all(len(set(row)) == 3 for row in asked.logits(TEXTS).tolist())
+    labels = asked.predict(TEXTS)
+    assert [answer["label"] for answer in answers(asked, TEXTS, 5)] == labels
+    assert set(labels) == {"negative", "positive"}
+
+
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 

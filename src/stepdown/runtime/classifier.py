@@ -114,15 +114,14 @@ class Classifier:
         logits = self.logits(texts)
         if self.task == "regression":
             return outputs.values(logits)
-        probabilities = self.probabilities(logits)
         said: list[str] | list[list[str]] = (
             [self.label_names[index] for index in logits.argmax(1)]
             if self.task == "single-label"
-            else self.sets(probabilities)
+            else self.sets(self.probabilities(logits))
         )
         if abstain_below is None:
             return said
-        silent = outputs.abstaining(probabilities, abstain_below).tolist()
+        silent = outputs.abstaining(self.probabilities(logits), abstain_below).tolist()
         return cast(Guarded, [None if no else own for no, own in zip(silent, said, strict=True)])
 
     def predict_proba(self, texts: Sequence[Text]) -> np.ndarray:

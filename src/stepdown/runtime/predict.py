@@ -96,7 +96,9 @@ def _values(logits: np.ndarray) -> list[Answer]:
 def _labels(classifier: Classifier, logits: np.ndarray, top: int, below: float | None) -> list[Answer]:
     probabilities = classifier.probabilities(logits)
     names = classifier.label_names
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, : top or None]
+    # Of one label the logits decide, as everywhere: at a high temperature probabilities may round to the same.
+    rank = probabilities if classifier.task == "multi-label" else logits
+    best = np.argsort(-rank, axis=1, kind="stable")[:, : top or None]
     values = np.take_along_axis(probabilities, best, 1).astype(np.float64).round(6)
     scores = [
         {names[index]: value for index, value in zip(which, scored, strict=True)}
