@@ -12,7 +12,7 @@ import numpy as np
 from stepdown import assets, export, recipe, report, store
 from stepdown.errors import InputError, ModelError
 from stepdown.ladder.context import Context
-from stepdown.ladder.finished import model_of
+from stepdown.ladder.finished import calibration_of, model_of
 from stepdown.ladder.plan import TEACHER
 from stepdown.recipe import Recipe
 from stepdown.recipe.faults import did_you_mean
@@ -79,7 +79,7 @@ def pack(context: Context, cell: str, found: Mapping[str, Any]) -> None:
         context.out / "bundle",
         _checks(context.out),
         found,
-        _calibration(context.manifests[cell], found),
+        calibration_of(context.manifests[cell]),
         Wishes(sources=sources(context.recipe)),
     )
 
@@ -125,15 +125,7 @@ def export_cell(
     told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
     model = saved.load(run / "cells" / name, max_length=wishes.max_length or spec.data.max_length)
     manifest = store.read_json(run / "cells" / name / store.MANIFEST)
-    return target, _export(model, target, _checks(run), told, _calibration(manifest, found), wishes)
-
-
-def _calibration(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Calibration:
-    """The thresholds of a multi-label cell, which were chosen on the selection split."""
-    thresholds = manifest.get("thresholds")
-    if thresholds is None:
-        return Calibration()
-    return Calibration(split="selection", n=found["data"]["selection"], thresholds=tuple(thresholds))
+    return target, _export(model, target, _checks(run), told, calibration_of(manifest), wishes)
 
 
 def _export(

@@ -28,7 +28,8 @@ from pydantic import TypeAdapter, ValidationError
 from stepdown.compare import MIN_SEEDS, Comparison, mean_interval, share_interval
 from stepdown.data.facts import Facts
 from stepdown.errors import InputError
-from stepdown.evaluate import SHARES, Floats, Metric, MetricName
+from stepdown.evaluate import SHARES, Answered, Floats, Metric, MetricName
+from stepdown.outputs import Calibration
 from stepdown.transfer import TransferFacts
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
@@ -130,10 +131,15 @@ class Cell:
         params: parameters, all of them; 0 for ready-made soft labels.
         bytes: size on disk, tokenizer included.
         seconds: that it took.
-        metrics: on the report split.
-        selection_metrics: on the selection split.
+        metrics: on the report split. `ece` and `nll` are of the probabilities that a bundle gives, which are
+            calibrated; `ece_uncalibrated` and `nll_uncalibrated` are of the model before that.
+        selection_metrics: on the selection split, on which the calibration was fitted.
         teachers: ids of the cells it learnt from.
         spent: what its budget was spent on; None where it was not built to one.
+        calibration: what turns its outputs into probabilities and answers; None for a regression.
+        calibration_note: why its temperature was left at 1; None where it was fitted.
+        abstaining: how much of the report split it answers, and how well, where answers of low probability are held
+            back; empty but for one label of several.
     """
 
     id: str
@@ -149,6 +155,9 @@ class Cell:
     selection_metrics: dict[MetricName, Metric]
     teachers: tuple[str, ...] = ()
     spent: Spent | None = None
+    calibration: Calibration | None = None
+    calibration_note: str | None = None
+    abstaining: tuple[Answered, ...] = ()
 
 
 @dataclass(frozen=True)

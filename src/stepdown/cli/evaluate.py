@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -16,6 +16,8 @@ from stepdown import evaluate as measures
 from stepdown.cli.progress import Fetching
 from stepdown.data.dataset import Task
 from stepdown.errors import DataError
+from stepdown.ladder.finished import calibration_in
+from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.runtime import Classifier
 from stepdown.runtime.inputs import as_given
 from stepdown.runtime.shipped import shipped
@@ -34,7 +36,7 @@ class _Opened:
         task: what they are.
         is_pair: whether it reads pairs of texts.
         ask: outputs [n, outputs] of texts.
-        thresholds: of a bundle of several labels a text; None for other tasks, and where nobody chose any.
+        calibration: of a bundle, and of a cell of a run; of other models there is none.
     """
 
     name: str
@@ -42,7 +44,7 @@ class _Opened:
     task: TaskKind
     is_pair: bool
     ask: Callable[[Sequence[str]], np.ndarray]
-    thresholds: tuple[float, ...] | None = None
+    calibration: Calibration = UNCALIBRATED
 
 
 @click.command()
@@ -78,12 +80,13 @@ def evaluate(
             "pairs of texts" if pair else "single texts" for pair in (opened.is_pair, task.is_pair)
         )
         raise DataError(f"{model} reads {reads}, but {source} holds {holds}. Name its columns with --text.")
-    said = measures.Said(opened.ask(rows.texts), opened.thresholds)
+    said = measures.Said(opened.ask(rows.texts), opened.calibration)
     found = measures.measure(task, said, rows.labels)
     metrics = {name: dataclasses.asdict(one) for name, one in found.items()}
     document: dict[str, object] = {"model": model, "data": source, "split": split, "metrics": metrics}
+    width = max(map(len, metrics), default=0)
     lines = [
-        f"{name:<9} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
+        f"{name:<{width}} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
         for name, one in metrics.items()
     ]
     if other is not None:
@@ -103,12 +106,15 @@ def _verdict(
             f"{against.name} is for {_told(against)}, but {model.name} is for {_told(model)}. "
             "Two models are compared on the same task and labels."
         )
-    outputs, thresholds = against.ask(rows.texts), against.thresholds
+    outputs, calibration = against.ask(rows.texts), against.calibration
     if model.task != "regression":
         order = [against.label_names.index(name) for name in model.label_names]
         outputs = outputs[:, order]
-        thresholds = tuple(thresholds[at] for at in order) if thresholds else None
-    other = measures.Said(outputs, thresholds)
+        thresholds = calibration.thresholds
+        calibration = replace(
+            calibration, thresholds=tuple(thresholds[at] for at in order) if thresholds else None
+        )
+    other = measures.Said(outputs, calibration)
     mine, others = (measures.by_text(task, one, rows.labels)[None] for one in (said, other))
     pair = compare.Pair("model", against.name, model.name, others, mine)
     return compare.compare([pair], measures.PRIMARY[task.kind])[0]
@@ -132,7 +138,7 @@ def _open(name: str) -> _Opened:
         def ask(texts: Sequence[str]) -> np.ndarray:
             return packed.logits(as_given(texts, is_pair=packed.is_pair))
 
-        return _Opened(name, packed.label_names, packed.task, packed.is_pair, ask, packed.thresholds or None)
+        return _Opened(name, packed.label_names, packed.task, packed.is_pair, ask, packed.about.calibration)
     model = saved.load(path if saved.family_in(path) else assets.model(name))
     return _Opened(
         name,
@@ -140,4 +146,5 @@ def _open(name: str) -> _Opened:
         model.task,
         model.is_pair,
         lambda texts: logits(model, model.encode(texts)),
+        calibration_in(path),
     )

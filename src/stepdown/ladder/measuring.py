@@ -63,21 +63,26 @@ def keep_mean(context: Context, cell: Cell, folder: Path) -> dict[str, Any]:
 def _measure(context: Context, cell: Cell, ask: Callable[[str], np.ndarray], folder: Path) -> dict[str, Any]:
     """Metrics on both splits, of which `ask` gives the outputs; they are kept in the folder.
 
-    Thresholds are chosen on the selection split, and told where the task has any.
+    The calibration is fitted on the selection split, and both are measured with it.
     """
     result: dict[str, Any] = {}
     task = context.dataset.task
-    thresholds: tuple[float, ...] | None = None
     for split, name in (("selection", "selection_metrics"), ("report", "metrics")):
         labels = getattr(context.dataset, split).labels
         outputs_of_it = ask(split)
         store.save_array(folder / f"{split}.npy", outputs_of_it)
         if split == "selection":
-            thresholds = evaluate.thresholds(task, outputs_of_it, labels)
+            fit = evaluate.calibrate(task, outputs_of_it, labels)
         above = finished.said(context, TEACHER, split) if cell.position else None
-        found = evaluate.measure(task, evaluate.Said(outputs_of_it, thresholds), labels, above)
+        found = evaluate.measure(task, evaluate.Said(outputs_of_it, fit.calibration), labels, above)
         result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
-    return result if thresholds is None else {**result, "thresholds": list(thresholds)}
+    if task.kind != "regression":
+        result["calibration"] = dataclasses.asdict(fit.calibration)
+        result["calibration_note"] = fit.reason
+    if task.kind == "single-label":
+        answered = evaluate.answered(outputs_of_it, labels, fit.calibration)
+        result["abstaining"] = [dataclasses.asdict(one) for one in answered]
+    return result
 
 
 def _time(model: TextModel, texts: list[str], precision: torch.dtype) -> tuple[dict[str, float | int], float]:

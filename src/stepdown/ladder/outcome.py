@@ -120,7 +120,8 @@ def _cell(context: Context, cell: Cell) -> dict[str, Any]:
         "arm": cell.arm,
         "seed": cell.seed,
         "teachers": list(cell.teachers) if cell.position else [],
-        "spent": manifest.get("spent"),
+        **{key: manifest.get(key) for key in ("spent", "calibration", "calibration_note")},
+        "abstaining": manifest.get("abstaining", []),
         **facts,
     }
 

@@ -11,6 +11,7 @@ from stepdown.evaluate import TITLES
 from stepdown.report.content import Content, content, gold_epochs, passes, spending
 from stepdown.report.figures import count, figure, interval, percent, size
 from stepdown.report.markdown import escape
+from stepdown.report.trust import trust
 from stepdown.results import Cell, Results, parse
 from stepdown.runtime import Source
 from stepdown.tasks import TaskKind
@@ -120,6 +121,7 @@ def _measured(run: Results, student: Cell) -> Iterator[str]:
         yield f"- Macro F1: {percent(student.metrics['macro_f1'].value)}."
     if "agreement" in student.metrics:
         yield f"- It says what its teacher says on {interval(student.metrics['agreement'])} of them."
+    yield from (f"- {escape(sentence)}" for sentence in trust(student, "these texts"))
 
 
 def _answers(label_names: tuple[str, ...], task: TaskKind) -> str:

@@ -26,6 +26,7 @@ from stepdown.report.figures import (
     size,
     times,
 )
+from stepdown.report.trust import trust
 from stepdown.results import Results, Rung, Spent, too_few_seeds
 
 FEW_TEXTS = 200
@@ -123,6 +124,7 @@ def content(results: Results) -> Content:
         "Which way of teaching": (*_arms(results.comparisons), *_last_passes(results)),
         "Against the teacher": (*_members(results), *_rungs(results.comparisons), *_points(results)),
         MIND: _warnings(results),
+        "How far to trust its scores": _trust(results),
         "What the budgets were spent on": _budgets(results),
         "Data": _data(results),
         "Cost": _cost(results),
@@ -310,6 +312,11 @@ def _answers(results: Results, shown: str) -> str:
         f"A number is predicted: {shown}, in training texts {lie.least:.4g} to {lie.largest:.4g}, on average "
         f"{lie.mean:.4g} (standard deviation {lie.sd:.4g})."
     )
+
+
+def _trust(results: Results) -> tuple[str, ...]:
+    student = next((cell for cell in results.cells if cell.id == results.summary.bundle_cell), None)
+    return trust(student, f"the {results.data.report:,} report texts") if student else ()
 
 
 def _budgets(results: Results) -> tuple[str, ...]:
