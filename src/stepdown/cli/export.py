@@ -118,8 +118,8 @@ def _check_alone(context: click.Context, bundle: str) -> None:
     for option in _PACKING:
         if context.get_parameter_source(option) == click.core.ParameterSource.COMMANDLINE:
             raise InputError(
-                f"--{option.replace('_', '-')} is for a model of a run, and {bundle} is no run: a bundle is taken as it "
-                "is. Name the run's folder, or leave the option out."
+                f"--{option.replace('_', '-')} says how a model of a run is packed, and {bundle} is no run. "
+                "Name the run's folder, or leave the option out."
             )
 
 

@@ -99,9 +99,8 @@ def _write(folder: Path, packed: Bundle, name: str, runtime: Mapping[str, bytes]
     bundle.write(folder / "bundle", packed.about, packed.files)
     for file, content in runtime.items():
         store.write_bytes(folder / ort.RELEASE.package / file, content)
-    for source in resources.files("stepdown.web").joinpath("engine").iterdir():
-        store.write_bytes(folder / "engine" / source.name, source.read_bytes())
-    store.write_text(folder / "engine" / "named-references.js", _named_references())
+    for file, content in engine().items():
+        store.write_bytes(folder / "engine" / file, content)
     store.write_text(folder / "index.html", front(name))
     store.write_text(folder / "README.md", _readme(name, folder))
     about = {
@@ -121,13 +120,15 @@ def _write(folder: Path, packed: Bundle, name: str, runtime: Mapping[str, bytes]
     store.finish(folder, about)
 
 
-def _named_references() -> str:
-    """HTML's named character references, from the table that Python itself reads them with."""
+def engine() -> dict[str, bytes]:
+    """The modules of the engine, by name: those of this package, and the table that Python keeps for both."""
+    modules = resources.files("stepdown.web").joinpath("engine").iterdir()
     table = json.dumps(html.entities.html5, indent=0, sort_keys=True)
-    return (
+    named = (
         "// HTML's named character references; those with old names may lack their semicolon.\n\n"
         f"export const NAMED = new Map(Object.entries({table}));\n"
     )
+    return {**{module.name: module.read_bytes() for module in modules}, "named-references.js": named.encode()}
 
 
 def _readme(name: str, folder: Path) -> str:

@@ -1,8 +1,8 @@
 """onnxruntime-web: what runs networks in a browser, taken as it is from a release of its package.
 
-Of the builds that a release holds this is the smallest, for processors alone. Of the releases it is the one with the
-smallest such build that reads what docs/bundle.md allows (opset 21), and is quiet and quick to start: 11.2 MB, 2.9 MB as
-servers compress it. Later ones are larger (1.30.0: 14.2 MB) and no faster (LOG.md).
+Of the builds in a release, the one for processors alone is the smallest; and of the releases that read what
+docs/bundle.md allows (opset 21), this one is small, quick to start, and quiet: 11.2 MB, 2.9 MB as servers compress it.
+Later ones are larger (1.30.0: 14.2 MB) and no faster (LOG.md).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ const INLINE_TAG = new RegExp(`</?(?:${eitherCase("i|b|u|em|strong|span|a|font|s
 
 // The end of a sentence, with quotes and brackets that close there; the first letter of what follows.
 const END = new RegExp(
-  `[.!?…]+["'”’)\\]]*[${SPACE}]+(?=["'“‘(\\[]*([${WORD}]))|[。！？]+[」』”’]*[${SPACE}]*`,
+  `(?<![.!?…])[.!?…]+["'”’)\\]]*[${SPACE}]+(?=["'“‘(\\[]*([${WORD}]))|[。！？]+[」』”’]*[${SPACE}]*`,
   "gu",
 );
 const ABBREVIATIONS = new Set(
