@@ -209,6 +209,21 @@ def test_it_says_the_same_of_film_reviews(answered: Answered) -> None:
     same(answered("bundle", texts, 0), answers(Classifier.load("sentiment"), texts, 0))
 
 
+def test_work_can_be_ended_between_two_batches(compute: Callable[[Any, str], Any]) -> None:
+    script = """
+    const { Classifier } = await import("/engine/classifier.js");
+    const classifier = await Classifier.load();
+    const control = new AbortController();
+    setTimeout(() => control.abort(new Error("enough")), 1);
+    try {
+      await classifier.answers(data, 5, control.signal);
+    } catch (error) {
+      return [error.message, (await classifier.answers(["It's GREAT!!"]))[0].label];
+    }
+    """
+    assert compute(["word " * number for number in range(1, 400)], script) == ["enough", "positive"]
+
+
 # --- the words that mattered ----------------------------------------------------------------------------------------
 
 

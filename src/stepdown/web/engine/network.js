@@ -1,6 +1,7 @@
 // The network of a bundle in onnxruntime-web: ids in, outputs out, in batches, in this thread.
 
 import * as ort from "../onnxruntime-web/ort.wasm.min.js";
+import { turn } from "./turn.js";
 
 // Threads need a page that is isolated from others (COOP and COEP), which a plain file server does not make it.
 ort.env.wasm.numThreads = 1;
@@ -100,13 +101,4 @@ export function batches(lengths) {
     }
   }
   return found;
-}
-
-// Lets what has come be heard.
-function turn() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => { port1.close(); resolve(); };
-    port2.postMessage(null);
-  });
 }

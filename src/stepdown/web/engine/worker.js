@@ -3,6 +3,7 @@
 
 import { Classifier } from "./classifier.js";
 import { Service } from "./service.js";
+import { turn } from "./turn.js";
 
 const service = Classifier.load().then((classifier) => new Service(classifier));
 const underWay = new Map();
@@ -22,6 +23,7 @@ self.onmessage = ({ data }) => {
 async function answer({ id, path, body }, signal) {
   try {
     const ready = await service;
+    await turn();
     signal.throwIfAborted();
     const begun = performance.now();
     const said = await ready.answer(path, body, signal);
