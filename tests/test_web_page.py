@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -70,8 +71,7 @@ def page(browser: Browser, url: str) -> Iterator[Browser]:
     browser.events.clear()
     browser.size(1000, 800)
     browser.open(f"{url}/{UNDER}/")
-    browser.until("model")
-    browser.until("document.activeElement.id === 'text'")
+    browser.until("model && document.activeElement.id === 'text'")
     yield browser
     assert faults(browser) == []
     assert all(one.startswith((url, "data:")) for one in asked_for(browser))
@@ -199,7 +199,7 @@ def resaid(**keys: Any) -> Callable[[Path], None]:
         path = folder / "bundle" / "bundle.json"
         said = json.loads(path.read_bytes()) | keys | {"digest": "0" * 64}
         content = json.dumps(said, indent=2).encode()
-        digest = bundle.hashlib.sha256(content).hexdigest()  # type: ignore[attr-defined]
+        digest = hashlib.sha256(content).hexdigest()
         path.write_bytes(content.replace(b"0" * 64, digest.encode(), 1))
 
     return apply

@@ -76,9 +76,11 @@ def export(
     """Pack a model of the finished run in the folder RUN as a bundle that runs without torch, or for the browser."""
 
     def pack(target: Path | None) -> Path:
-        from stepdown import packing, recipe
-        from stepdown.runtime import Source
-
+        try:
+            from stepdown import packing, recipe
+            from stepdown.runtime import Source
+        except ModuleNotFoundError as error:
+            raise missing_extra(error.name or "?", "train", "Packing a model of a run") from error
         given = recipe.load_sources(sources) if sources else None
         wishes = packing.Wishes(
             weights="int8" if weights == "int8" else "float32",
