@@ -29,7 +29,7 @@ from stepdown.runtime import Classifier, bundle
 from stepdown.runtime.predict import answers
 from stepdown.serve import Limits, bodies, erasure, schemas, service
 from stepdown.serve.app import create_app
-from stepdown.serve.page import page
+from stepdown.serve.front import front
 
 LIMITS = Limits(texts=20, characters=1000, body=4000, queue=50)
 TEXTS = ["good movie!", "not a bad one", "good " * 99, "", "שלום 😂", "\x00 <b>"]
@@ -429,7 +429,7 @@ def test_the_page_may_run_its_own_script_and_nothing_else(client: TestClient) ->
         digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
         assert policy[f"{tag}-src"] == f"'sha256-{digest}'"
     assert set(re.findall(r"https?://[^'\"\s<)]+", said.text)) <= {"http://www.w3.org/2000/svg"}
-    assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(|\son\w+=", page().html)
+    assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(|\son\w+=", front().html)
 
 
 def test_every_answer_has_the_headers_that_keep_browsers_safe(client: TestClient) -> None:

@@ -6,17 +6,26 @@ from pathlib import Path
 
 import click
 
-from stepdown import packing, recipe
-from stepdown.errors import InputError
-from stepdown.runtime import Source
+from stepdown.errors import InputError, missing_extra
 from stepdown.runtime.long_texts import WAYS
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.option("--cell", help="The cell whose model is packed.  [default: the one of the run's own bundle]")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="A folder or a .stepdown file.  [default: CELL.stepdown]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A folder or a .stepdown file; for web a folder.  [default: CELL.stepdown; for web RUN-web]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["onnx", "web"]),
+    default="onnx",
+    show_default=True,
+    help="web: a folder with the page of `stepdown serve`, in which the model runs in the browser; any server of plain "
+    "files can offer it. RUN may then be a bundle, or the name of a model that comes with stepdown.",
 )
 @click.option(
     "--weights",
@@ -43,16 +52,19 @@ from stepdown.runtime.long_texts import WAYS
 @click.option(
     "--rename", metavar="OLD=NEW", multiple=True, help="Give a label another name; may be repeated."
 )
-@click.option("--name", help="The title of the card.  [default: the run's name]")
+@click.option("--name", help="The title of the card, and of the page.  [default: the run's name]")
 @click.option(
     "--sources",
     metavar="FILE",
     help="A recipe or a TOML file whose [[sources]] (name, role, licence) the card names.  [default: the run's recipe]",
 )
+@click.pass_context
 def export(
-    run: Path,
+    context: click.Context,
+    run: str,
     cell: str | None,
     out: Path | None,
+    form: str,
     weights: str,
     accept_loss: bool,
     max_length: int | None,
@@ -61,21 +73,67 @@ def export(
     name: str | None,
     sources: str | None,
 ) -> None:
-    """Pack a model of the finished run in the folder RUN as a bundle that runs without torch."""
-    given = recipe.load_sources(sources) if sources else None
-    wishes = packing.Wishes(
-        weights="int8" if weights == "int8" else "float32",
-        accept_loss=accept_loss,
-        max_length=max_length,
-        long_texts=next((way for way in WAYS if way == long_texts), None),
-        title=name,
-        renamed=_renamed(rename),
-        sources=None if given is None else [Source(one.name, one.role, one.licence) for one in given],
-    )
-    path, cost = packing.export_cell(run, cell, out, wishes)
-    if cost is not None:
-        click.echo(f"Stored as int8, {cost}.", err=True)
-    click.echo(str(path))
+    """Pack a model of the finished run in the folder RUN as a bundle that runs without torch, or for the browser."""
+
+    def pack(target: Path | None) -> Path:
+        try:
+            from stepdown import packing, recipe
+            from stepdown.runtime import Source
+        except ModuleNotFoundError as error:
+            raise missing_extra(error.name or "?", "train", "Packing a model of a run") from error
+        given = recipe.load_sources(sources) if sources else None
+        wishes = packing.Wishes(
+            weights="int8" if weights == "int8" else "float32",
+            accept_loss=accept_loss,
+            max_length=max_length,
+            long_texts=next((way for way in WAYS if way == long_texts), None),
+            title=name,
+            renamed=_renamed(rename),
+            sources=None if given is None else [Source(one.name, one.role, one.licence) for one in given],
+        )
+        path, cost = packing.export_cell(Path(run), cell, target, wishes)
+        if cost is not None:
+            click.echo(f"Stored as int8, {cost}.", err=True)
+        return path
+
+    if form == "onnx":
+        click.echo(str(pack(out)))
+        return
+    from stepdown import web
+
+    if not web.is_run(run):
+        _check_alone(context, run)
+    try:
+        click.echo(str(web.export(run, out, pack=pack, name=name, progress=_Fetching())))
+    except ModuleNotFoundError as error:
+        raise missing_extra(
+            error.name or "?", "web", "--format web, which fetches onnxruntime-web,"
+        ) from error
+
+
+# Options that say how a model of a run is packed.
+_PACKING = ("cell", "weights", "accept_loss", "max_length", "long_texts", "rename", "sources")
+
+
+def _check_alone(context: click.Context, bundle: str) -> None:
+    """Raises InputError where something is asked for that only the packing of a run's model can do."""
+    for option in _PACKING:
+        if context.get_parameter_source(option) == click.core.ParameterSource.COMMANDLINE:
+            raise InputError(
+                f"--{option.replace('_', '-')} says how a model of a run is packed, and {bundle} is no run. "
+                "Name the run's folder, or leave the option out."
+            )
+
+
+class _Fetching:
+    """Tells once that something is fetched."""
+
+    told = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self.told:
+            self.told = True
+            click.echo(f"Fetching onnxruntime-web ({total / 1e6:.0f} MB, once) …", err=True)
 
 
 def _renamed(pairs: tuple[str, ...]) -> dict[str, str]:
