@@ -39,6 +39,7 @@ ROOMS = [
     "lineage",
     "packing",
     "native",
+    "sharing",
     "pretraining",
     "runs",
     "api",

@@ -17,6 +17,8 @@ from stepdown.report.figures import clean
 # Markdown that knows nothing of such a block must see text in it and no tags.
 _OF_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+# To some readers of YAML 1.1 these are truth values, and one is nothing.
+_NO_WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 
 
 def front_matter(data: Mapping[str, Any]) -> str:
@@ -54,7 +56,7 @@ def _item(lines: Sequence[str]) -> list[str]:
 def _key(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} is no key of a card's metadata")
-    return key
+    return json.dumps(key) if key.lower() in _NO_WORDS else key
 
 
 def _scalar(value: Any) -> str:
