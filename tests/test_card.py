@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from huggingface_hub import ModelCard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_report import ARMS, HOSTILE, a_run, with_members
 
@@ -38,14 +38,17 @@ def metadata(text: str) -> dict[str, Any]:
 
 # --- the block of YAML
 
-scalars = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text()
+keys = st.sampled_from(["a", "no", "n", "model-index", "license_name"])
+scalars = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=12)
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner) | st.dictionaries(st.from_regex("[a-z][a-z_-]*", fullmatch=True), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.from_regex("[a-z][a-z_-]*", fullmatch=True), values, min_size=1))
+@settings(max_examples=100)
+@given(st.dictionaries(keys, values, min_size=1))
 def test_whatever_is_in_it_is_read_as_what_it_is(data: dict[str, Any]) -> None:
     def printable(value: Any) -> Any:
         if isinstance(value, str):
@@ -90,7 +93,7 @@ def test_numbers_are_numbers_in_every_version_of_yaml() -> None:
     assert found == {"a": 0.912346, "b": 0.0, "c": 12345678.5, "d": 3.0, "e": -0.25, "f": 7}
     assert [type(value) for value in found.values()] == [float] * 5 + [int]
     for bad in ({"a": float("nan")}, {"a": float("inf")}, {"no: key": 1}):
-        with pytest.raises(ValueError, match="no number|no key"):
+        with pytest.raises(ValueError, match=r"no number|no key"):
             front_matter(bad)
 
 
