@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stepdown import assets, store
 from stepdown.assets import repositories
-from stepdown.errors import InputError
+from stepdown.errors import InputError, missing_extra
 from stepdown.sharing.parcel import CARD, Parcel
 
 # Words of a language may look like anything; they are no text of ours.
@@ -42,19 +42,23 @@ def check(parcel: Parcel, repository: str) -> str:
         if name not in _VOCABULARIES and (path := _path_in(name, content, places)):
             raise InputError(
                 f"{name} of {parcel.source} tells of {path}, a place on this machine that is nobody else's business. "
-                f"{_remedy(parcel)}"
+                f"{'Take it out of the file.' if parcel.kind == 'model' else _remedy(parcel)}"
             )
     return licence
 
 
 def _licence(parcel: Parcel) -> str:
+    try:
+        hub = repositories.client()
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "huggingface_hub", "train", "stepdown push") from error
     if CARD not in parcel.files:
         raise InputError(
             f"{parcel.source} has no {CARD}, which is a model's card on a hub. {_remedy(parcel)}"
         )
     try:
         with repositories.quiet():
-            card = repositories.client().ModelCard(parcel.text(CARD))
+            card = hub.ModelCard(parcel.text(CARD))
         stated = card.data.to_dict().get("license")
     except Exception as error:  # of the client's reader of YAML, which has many
         raise InputError(
