@@ -26,7 +26,8 @@ def front_matter(data: Mapping[str, Any]) -> str:
 
     Args:
         data: plain values: mappings whose keys are plain words, lists, text, numbers, truth values, None. What is not
-            printable in text becomes U+FFFD, and numbers keep six decimals.
+            printable in text becomes U+FFFD; of a number six digits behind the point are kept, more where they begin
+            with zeros.
 
     Raises:
         ValueError: a number is not finite, or a key is no plain word.
@@ -64,7 +65,8 @@ def _scalar(value: Any) -> str:
         if not math.isfinite(value):
             raise ValueError(f"{value} is no number that a card can hold")
         # Never with an exponent: 1e-05 is text to readers of YAML 1.1.
-        whole, _, fraction = f"{value:.6f}".partition(".")
+        zeros = max(0, -math.floor(math.log10(abs(value))) - 1) if value else 0
+        whole, _, fraction = f"{value:.{6 + zeros}f}".partition(".")
         return f"{whole}.{fraction.rstrip('0') or '0'}"
     if not isinstance(value, str):
         return json.dumps(value, allow_nan=False)

@@ -178,7 +178,8 @@ def _metrics(run: Results, student: Cell, kind: Kind) -> Iterator[dict[str, Any]
 
 
 def _metric(name: MetricName, found: Metric, whose: str, more: dict[str, Any]) -> dict[str, Any]:
-    low, high = f"{found.low:.3f}", f"{found.high:.3f}"
+    # Errors of a regression are in the data's own unit, whatever its size.
+    low, high = (f"{end:.4g}" if name in ("rmse", "mae") else f"{end:.3f}" for end in (found.low, found.high))
     type_, title = _METRICS[name]
     return {
         "type": type_,

@@ -15,7 +15,8 @@ from stepdown.sharing.parcel import CARD, Parcel
 
 # Words of a language may look like anything; they are no text of ours.
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "words.json")
-_PACKAGE = Path(__file__).parents[2]
+# Traces of how something was made name these.
+_PROGRAMS = (Path(sys.prefix), Path(__file__).parents[2])
 
 
 def check(parcel: Parcel, repository: str) -> str:
@@ -87,7 +88,9 @@ def _remedy(parcel: Parcel) -> str:
 def _path_in(name: str, content: bytes | Path, places: Sequence[str]) -> str | None:
     """A place of this machine that a file names, if it names one."""
     ways = (re.escape(written).encode() for place in places for written in {place, json.dumps(place)[1:-1]})
-    found = re.compile(rb"(?<![\w.:/\\-])(?:" + b"|".join(ways) + rb")(?=[/\\\s\"']|$)")
+    # In text an address may hold what looks like a path; in other files anything may stand before one.
+    begins = rb"(?<![\w.:/\\-])" if name.endswith((".md", ".json", ".txt")) else b""
+    found = re.compile(begins + b"(?:" + b"|".join(ways) + rb")(?=[/\\\s\"']|$)")
     if isinstance(content, bytes):
         match = found.search(content)
     else:
@@ -101,8 +104,9 @@ def _path_in(name: str, content: bytes | Path, places: Sequence[str]) -> str | N
 
 def _places(parcel: Parcel) -> list[str]:
     """What tells of a machine: the user's folder, and others that are more than a name any machine has."""
-    others = (Path.cwd(), parcel.source.absolute().parent, store.cache_dir(), Path(sys.prefix), _PACKAGE)
-    return [str(Path.home()), *(str(place) for place in others if len(place.parts) > 2)]
+    home, others = Path.home(), (Path.cwd(), parcel.source.absolute().parent, store.cache_dir(), *_PROGRAMS)
+    homes = [home] if len(home.parts) > 1 else []
+    return [str(place) for place in (*homes, *(one for one in others if len(one.parts) > 2))]
 
 
 def _first_line(error: Exception) -> str:
