@@ -177,7 +177,9 @@ def a_run(
             add(len(above) + 1, "bidirectional GRU, 20K words", arm, seed, 249_312)
     last = [np.stack([correct[f"rung{len(above) + 1}-{arm}-seed{s}"] for s in range(seeds)]) for arm in arms]
     pairs = [Pair("arm", arms[i], arms[j], last[i], last[j]) for i, j in combinations(range(len(arms)), 2)]
-    pairs.append(Pair("rung", "teacher", f"rung {len(above) + 1}", correct["teacher"][None], last[-1]))
+    pairs.append(
+        Pair("rung", "teacher", f"rung {len(above) + 1} ({arms[-1]})", correct["teacher"][None], last[-1])
+    )
     student = cells[-1]
     rows = results.table(cells, correct, agreed)
     made = Results(
@@ -657,7 +659,7 @@ def test_the_card_of_another_cell_tells_of_that_cell(run: dict[str, Any]) -> Non
         text = report.card({**run, "summary": {**run["summary"], "bundle_cell": cell["id"]}})
         own = cell["metrics"]["accuracy"]["value"]
         assert f"Accuracy on 400 texts kept aside: {own * 100:.1f}%" in text
-        assert f"Mean over 3 seeds trained alike: {mean * 100:.1f}%." in text
+        assert f"Mean over 3 seeds trained alike: {mean * 100:.1f}% (" in text
         chosen = cell["selection_metrics"]["accuracy"]["value"] == best
         assert ("did best on the selection texts" in text) is chosen
     assert len({cell["metrics"]["accuracy"]["value"] for cell in alike}) > 1

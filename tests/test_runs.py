@@ -22,7 +22,7 @@ from stepdown.errors import HubError, InputError, ModelError, StoreError
 from stepdown.ladder import cells
 from stepdown.ladder.context import Ended, Happening
 from stepdown.ladder.estimate import estimate
-from stepdown.runtime import LongTexts, Source
+from stepdown.runtime import LongTexts, Source, bundle
 from tests.conftest import corpus, make_teacher
 
 Recipes = Callable[..., Path]
@@ -283,6 +283,9 @@ def test_any_cell_can_be_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
     target = tmp_path / "mine.stepdown"
     packing.export_cell(tmp_path / "run", "rung1-seed0", target)
     assert set(Classifier.load(target).predict(["a good word1", "a bad word2"])) <= {"negative", "positive"}
+    for content in bundle.read(target).files.values():
+        assert str(tmp_path).encode() not in content
+        assert b"site-packages" not in content
 
     whole = Classifier.load(tmp_path / "run/bundle")
     words = ("--weights", "int8", "--max-length", "100", "--long-texts", "whole-and-sentences")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -16,16 +17,8 @@ from stepdown.runtime.long_texts import WAYS
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="A folder or a .stepdown file; for web a folder.  [default: CELL.stepdown; for web RUN-web]",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["onnx", "web"]),
-    default="onnx",
-    show_default=True,
-    help="web: a folder with the page of `stepdown serve`, in which the model runs in the browser; any server of plain "
-    "files can offer it. RUN may then be a bundle, or the name of a model that comes with stepdown.",
+    help="A folder or a .stepdown file; for native and web a folder.  [default: CELL.stepdown; CELL with --format "
+    "native; RUN-web with --format web]",
 )
 @click.option(
     "--weights",
@@ -36,6 +29,16 @@ from stepdown.runtime.long_texts import WAYS
     "texts of the run, and refused if more than 0.5% of them are answered otherwise (by a number: if it is off by more "
     "than 5% of the numbers' standard deviation), or if 0.3 points of accuracy, of micro F1 or of the correlation are "
     "lost (told only where 2,000 labelled texts are there).",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["onnx", "native", "web"]),
+    default="onnx",
+    show_default=True,
+    help="onnx is a bundle, which runs without torch; native is a folder in Hugging Face's layout, for transformers "
+    "and txtai, of a model that has one; web is a folder with the page of `stepdown serve`, in which the model runs in "
+    "the browser, for any server of plain files. For web RUN may be a bundle, or a model that comes with stepdown.",
 )
 @click.option("--accept-loss", is_flag=True, help="Write int8 weights whatever they change.")
 @click.option(
@@ -58,6 +61,17 @@ from stepdown.runtime.long_texts import WAYS
     metavar="FILE",
     help="A recipe or a TOML file whose [[sources]] (name, role, licence) the card names.  [default: the run's recipe]",
 )
+@click.option(
+    "--licence",
+    metavar="ID",
+    help="The model's own licence, for the card.  [default: what all sources state]",
+)
+@click.option(
+    "--language",
+    metavar="CODE",
+    multiple=True,
+    help="A language that it reads, for the card, such as en; may be repeated.",
+)
 @click.pass_context
 def export(
     context: click.Context,
@@ -72,12 +86,14 @@ def export(
     rename: tuple[str, ...],
     name: str | None,
     sources: str | None,
+    licence: str | None,
+    language: tuple[str, ...],
 ) -> None:
-    """Pack a model of the finished run in the folder RUN as a bundle that runs without torch, or for the browser."""
+    """Pack a model of the finished run in the folder RUN: as a bundle, for the browser, or for other tools."""
 
     def pack(target: Path | None) -> Path:
         try:
-            from stepdown import packing, recipe
+            from stepdown import native, packing, recipe
             from stepdown.runtime import Source
         except ModuleNotFoundError as error:
             raise missing_extra(error.name or "?", "train", "Packing a model of a run") from error
@@ -90,13 +106,17 @@ def export(
             title=name,
             renamed=_renamed(rename),
             sources=None if given is None else [Source(one.name, one.role, one.licence) for one in given],
+            licence=licence,
+            languages=_languages(language),
         )
+        if form == "native":
+            return native.export(Path(run), cell, target, wishes)
         path, cost = packing.export_cell(Path(run), cell, target, wishes)
         if cost is not None:
             click.echo(f"Stored as int8, {cost}.", err=True)
         return path
 
-    if form == "onnx":
+    if form != "web":
         click.echo(str(pack(out)))
         return
     from stepdown import web
@@ -112,7 +132,17 @@ def export(
 
 
 # Options that say how a model of a run is packed.
-_PACKING = ("cell", "weights", "accept_loss", "max_length", "long_texts", "rename", "sources")
+_PACKING = (
+    "cell",
+    "weights",
+    "accept_loss",
+    "max_length",
+    "long_texts",
+    "rename",
+    "sources",
+    "licence",
+    "language",
+)
 
 
 def _check_alone(context: click.Context, bundle: str) -> None:
@@ -134,6 +164,15 @@ class _Fetching:
         if not self.told:
             self.told = True
             click.echo(f"Fetching onnxruntime-web ({total / 1e6:.0f} MB, once) …", err=True)
+
+
+def _languages(codes: tuple[str, ...]) -> tuple[str, ...]:
+    for code in codes:
+        if not re.fullmatch("[a-z]{2,3}|multilingual", code):
+            raise InputError(
+                f"--language {code}: expected a code of ISO 639 such as en or deu, or multilingual."
+            )
+    return codes
 
 
 def _renamed(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from stepdown.data.choose import Columns, choose
 from stepdown.data.columns import Rows, Values
 from stepdown.data.dataset import Dataset, Split, Task
 from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts, Spread
-from stepdown.data.held_out import Part
+from stepdown.data.held_out import Part, Story
 from stepdown.data.infer import Inferred, infer
 from stepdown.data.names import names_of
 from stepdown.data.read import Found
@@ -67,7 +67,7 @@ def load(spec: DataSpec, seed: int) -> Dataset:
         label_column=", ".join(columns.label),
         task=task.kind,
         label_names=task.label_names,
-        splits={name: _split_facts(part, task, made.story.origins[name]) for name, part in parts.items()},
+        splits={name: _split_facts(name, part, task, made.story) for name, part in parts.items()},
         unlabeled=len(unlabeled),
         shortened=sum(rows.shortened for rows in splits.values()),
         removed=Removed(**made.story.removed),
@@ -134,12 +134,14 @@ def _labelled(
     return labelled, unlabeled, dropped
 
 
-def _split_facts(part: Part, task: Task, origin: str) -> SplitFacts:
+def _split_facts(name: str, part: Part, task: Task, story: Story) -> SplitFacts:
     answers, words = task.answers[part.split.labels], Lengths.of(part.words.lengths)
+    origin, given = story.origins[name], story.given.get(name)
     if task.kind == "regression":
-        return SplitFacts(len(part), {}, words, origin, values=Spread.of(answers[:, 0]))
+        return SplitFacts(len(part), {}, words, origin, values=Spread.of(answers[:, 0]), given=given)
     counts = dict(zip(task.label_names, answers.sum(axis=0).astype(int).tolist(), strict=True))
-    return SplitFacts(len(part), counts, words, origin, without=int((answers.sum(axis=1) == 0).sum()))
+    without = int((answers.sum(axis=1) == 0).sum())
+    return SplitFacts(len(part), counts, words, origin, without=without, given=given)
 
 
 def _conflicts(part: Part, task: Task) -> Conflicts:
