@@ -109,18 +109,18 @@ def test_defaults_are_those_of_the_design() -> None:
         ),
         (
             {"model": "compact", "max_params": 250_000},
-            {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 4e-3}
+            {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": None, "learning_rate": 4e-3}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
             | {"core": "gru", "max_bytes": None, "word_dropout": 0.1, "hint_weight": 0.0},
         ),
         (
             {"model": "compact", "max_bytes": 900_000, "core": "conv"},
             {"kind": "compact", "max_params": None, "max_bytes": 900_000, "core": "conv"}
-            | {"learning_rate": 8e-3, "epochs": 10},
+            | {"learning_rate": 8e-3, "epochs": None},
         ),
         (
             {"model": "bag", "max_params": 250_000},
-            {"kind": "bag", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 2e-2}
+            {"kind": "bag", "max_params": 250_000, "loss": None, "epochs": None, "learning_rate": 2e-2}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
             | {"core": None},
         ),
@@ -852,12 +852,8 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     # What has no default in any kind stays out: TOML has no null.
     optional = {"train", "validation", "test", "task", "label_names", "label_separator", "label_map"}
     optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text", "gold_learning_rate"}
-    by_the_data = {
-        ("teacher", "epochs"),
-        ("teacher", "learning_rate"),
-        ("teacher", "scores"),
-        ("rungs", "batch_size"),
-    }
+    by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate")}
+    by_the_data |= {("teacher", "scores"), ("rungs", "batch_size"), ("rungs", "epochs")}
     for name, table in TABLES.items():
         for key in table.model_fields:
             if name == "sources":  # none, unless there are any
@@ -868,7 +864,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
                 own_size = key in ("max_params", "core") and entry["model"] != "compact"
                 left_open = key in optional or (name, key) in by_the_data
                 assert key in entry or left_open or override or own_size, (name, key)
-    assert stated["rungs"][1]["epochs"] == DEFAULTS["compact"].epochs
+    assert [rung.get("epochs") for rung in stated["rungs"]] == [DEFAULTS["huggingface"].epochs, None]
     assert [rung.get("loss") for rung in stated["rungs"]] == ["kl", None]
 
 
@@ -1014,8 +1010,9 @@ def test_what_is_dumped_is_read_as_an_equal_recipe(mapping: dict[str, Any]) -> N
 def test_what_is_dumped_does_not_hang_on_the_defaults_of_a_kind(mapping: dict[str, Any]) -> None:
     stated = tomllib.loads(dump(parse(mapping)))
     for rung in stated["rungs"]:
-        # Batches of what is built to a budget go by the number of its texts, its loss by the number of classes.
-        assert set(DEFAULTS["compact"].__dataclass_fields__) - {"batch_size", "loss"} <= set(rung)
+        # What is built to a budget has passes and batches by the number of its texts, its loss by that of its classes.
+        by_the_data = {"batch_size", "loss", "epochs"}
+        assert set(DEFAULTS["compact"].__dataclass_fields__) - by_the_data <= set(rung)
 
 
 @given(

@@ -12,7 +12,8 @@ import torch
 
 from stepdown import assets, outputs, store, targets
 from stepdown.errors import InputError
-from stepdown.ladder.finished import source_digest
+from stepdown.ladder.finished import calibration_in, source_digest
+from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.runtime import Classifier
 from stepdown.runtime.inputs import as_given
 from stepdown.runtime.shipped import find, shipped
@@ -33,8 +34,7 @@ class Named:
         is_pair: whether it reads pairs of texts.
         ask: outputs, float32 [n, outputs], of n texts.
         labeller: the same in chunks that are kept, at the precision that the device is fast at.
-        temperature: what logits are divided by before they become probabilities.
-        thresholds: of a bundle of several labels a text; None for other tasks, and where nobody chose any.
+        calibration: of a bundle, and of a cell of a run; of other models there is none.
     """
 
     name: str
@@ -43,12 +43,11 @@ class Named:
     is_pair: bool
     ask: Callable[[Sequence[str]], np.ndarray]
     labeller: Labeller
-    temperature: float = 1.0
-    thresholds: tuple[float, ...] | None = None
+    calibration: Calibration = UNCALIBRATED
 
     def probabilities(self, said: np.ndarray) -> np.ndarray:
         """Probabilities, float32 [n, labels], of outputs."""
-        return outputs.probabilities(self.task, said, self.temperature)
+        return outputs.probabilities(self.task, said, self.calibration.temperature)
 
 
 def named(name: str, max_length: int | None = None) -> Named:
@@ -83,6 +82,7 @@ def named(name: str, max_length: int | None = None) -> Named:
         model.is_pair,
         lambda texts: logits(model, model.encode(texts)),
         ModelLabeller(model, store.digest(source_digest(folder), *model.label_names), precision),
+        calibration_in(path),
     )
 
 
@@ -99,8 +99,7 @@ def _bundle(name: str) -> Named:
         packed.is_pair,
         ask,
         _BundleLabeller(ask, store.digest(find(name), onnxruntime.__version__), len(packed.label_names)),
-        packed.temperature,
-        packed.thresholds or None,
+        packed.about.calibration,
     )
 
 

@@ -28,7 +28,8 @@ from pydantic import TypeAdapter, ValidationError
 from stepdown.compare import MIN_SEEDS, Comparison, mean_interval, share_interval
 from stepdown.data.facts import Facts
 from stepdown.errors import InputError
-from stepdown.evaluate import SHARES, Floats, Metric, MetricName
+from stepdown.evaluate import SHARES, Answered, Floats, Metric, MetricName
+from stepdown.outputs import Calibration
 from stepdown.transfer import TransferFacts
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
@@ -137,12 +138,17 @@ class Cell:
         params: parameters, all of them; 0 for a teacher that is no model: ready soft labels, or a function.
         bytes: size on disk, tokenizer included.
         seconds: that it took.
-        metrics: on the report split. A teacher has none where it is what the others are measured by, or where it is not
-            at hand and said nothing of it.
-        selection_metrics: on the selection split; likewise.
+        metrics: on the report split. `ece` and `nll` are of the probabilities that a bundle gives, which are
+            calibrated; `ece_uncalibrated` and `nll_uncalibrated` are of the model before that. A teacher has none where
+            it is what the others are measured by, or where it is not at hand and said nothing of it.
+        selection_metrics: on the selection split, on which the calibration was fitted; likewise.
         teachers: ids of the cells it learnt from.
         spent: what its budget was spent on; None where it was not built to one.
         notes: how it began, a plain line each: what its checkpoint held and lacked, where its embeddings are from.
+        calibration: what turns its outputs into probabilities and answers; None for a regression.
+        calibration_note: why its temperature was left at 1; None where it was fitted.
+        abstaining: how much of the report split it answers, and how well, where answers of low probability are held
+            back; empty but for one label of several.
     """
 
     id: str
@@ -159,6 +165,9 @@ class Cell:
     teachers: tuple[str, ...] = ()
     spent: Spent | None = None
     notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+    calibration_note: str | None = None
+    abstaining: tuple[Answered, ...] = ()
 
 
 @dataclass(frozen=True)

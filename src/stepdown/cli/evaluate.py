@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import click
 
@@ -48,12 +49,13 @@ def evaluate(
             "pairs of texts" if pair else "single texts" for pair in (opened.is_pair, task.is_pair)
         )
         raise DataError(f"{model} reads {reads}, but {source} holds {holds}. Name its columns with --text.")
-    said = measures.Said(opened.ask(rows.texts), opened.thresholds)
+    said = measures.Said(opened.ask(rows.texts), opened.calibration)
     found = measures.measure(task, said, rows.labels)
     metrics = {name: dataclasses.asdict(one) for name, one in found.items()}
     document: dict[str, object] = {"model": model, "data": source, "split": split, "metrics": metrics}
+    width = max(map(len, metrics), default=0)
     lines = [
-        f"{name:<9} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
+        f"{name:<{width}} {one['value']:.4f}  ({one['low']:.4f} to {one['high']:.4f}, n = {one['n']:,})"
         for name, one in metrics.items()
     ]
     if other is not None:
@@ -73,12 +75,15 @@ def _verdict(
             f"{against.name} is for {_told(against)}, but {model.name} is for {_told(model)}. "
             "Two models are compared on the same task and labels."
         )
-    outputs, thresholds = against.ask(rows.texts), against.thresholds
+    outputs, calibration = against.ask(rows.texts), against.calibration
     if model.task != "regression":
         order = [against.label_names.index(name) for name in model.label_names]
         outputs = outputs[:, order]
-        thresholds = tuple(thresholds[at] for at in order) if thresholds else None
-    other = measures.Said(outputs, thresholds)
+        thresholds = calibration.thresholds
+        calibration = replace(
+            calibration, thresholds=tuple(thresholds[at] for at in order) if thresholds else None
+        )
+    other = measures.Said(outputs, calibration)
     mine, others = (measures.by_text(task, one, rows.labels)[None] for one in (said, other))
     pair = compare.Pair("model", against.name, model.name, others, mine)
     return compare.compare([pair], measures.PRIMARY[task.kind])[0]

@@ -56,6 +56,7 @@ class SplitFacts:
         origin: where it comes from, in words.
         without: rows to which no label applies (multi-label).
         values: how the numbers to be predicted lie (regression); None for labels.
+        given: what the split is called that it came as, such as "validation"; None if it was cut from another.
     """
 
     rows: int
@@ -64,6 +65,7 @@ class SplitFacts:
     origin: str
     without: int = 0
     values: Spread | None = None
+    given: str | None = None
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,13 @@ class Story:
 
     Attributes:
         origins: of each split, in words.
+        given: split → what the split is called that it came as; those that were cut are not in it.
         removed: rows that were taken out, by the reasons of `facts.Removed`.
         notes: what a user should know.
     """
 
     origins: dict[str, str] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
     removed: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 

@@ -12,7 +12,7 @@ from stepdown.data import read
 from stepdown.data.columns import Rows
 from stepdown.data.dataset import Dataset, Split, Task
 from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts, Spread
-from stepdown.data.held_out import Part
+from stepdown.data.held_out import Part, Story
 from stepdown.data.labels import Inferred
 from stepdown.data.scores import ScoreReader, columns_of
 from stepdown.data.soft_labels import SoftLabels, Wanted, gathered
@@ -96,7 +96,7 @@ def load(spec: DataSpec, seed: int, teacher: FromTeacher | None = None) -> Datas
         label_column=", ".join(columns.label),
         task=task.kind,
         label_names=task.label_names,
-        splits={name: _split_facts(part, task, made.story.origins[name]) for name, part in parts.items()},
+        splits={name: _split_facts(name, part, task, made.story) for name, part in parts.items()},
         unlabeled=len(unlabeled),
         shortened=sum(rows.shortened for rows in splits.values()),
         removed=Removed(**made.story.removed),
@@ -159,15 +159,16 @@ def _scored(rows: Rows, whole: Split, scored: NDArray[np.bool_]) -> Split:
     return left
 
 
-def _split_facts(part: Part, task: Task, origin: str) -> SplitFacts:
-    words = Lengths.of(part.words.lengths)
+def _split_facts(name: str, part: Part, task: Task, story: Story) -> SplitFacts:
+    words, origin, given = Lengths.of(part.words.lengths), story.origins[name], story.given.get(name)
     if not part.split.is_labelled:
-        return SplitFacts(len(part), {}, words, origin)
+        return SplitFacts(len(part), {}, words, origin, given=given)
     answers = task.answers[part.split.labels]
     if task.kind == "regression":
-        return SplitFacts(len(part), {}, words, origin, values=Spread.of(answers[:, 0]))
+        return SplitFacts(len(part), {}, words, origin, values=Spread.of(answers[:, 0]), given=given)
     counts = dict(zip(task.label_names, answers.sum(axis=0).astype(int).tolist(), strict=True))
-    return SplitFacts(len(part), counts, words, origin, without=int((answers.sum(axis=1) == 0).sum()))
+    without = int((answers.sum(axis=1) == 0).sum())
+    return SplitFacts(len(part), counts, words, origin, without=without, given=given)
 
 
 def _conflicts(part: Part, task: Task) -> Conflicts:

@@ -14,7 +14,7 @@ from stepdown.ladder.context import Context
 from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
-from stepdown.recipe.settings import FAMILIES, batch_size_for, fine_tuning_epochs
+from stepdown.recipe.settings import FAMILIES, batch_size_for, epochs_for, fine_tuning_epochs
 from stepdown.students import budgets, building, huggingface, vocabulary
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens import Tokens
@@ -230,9 +230,10 @@ def _cost(
         measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:
         settings = context.recipe.resolved_rung(cell.position - 1)
-        learned = settings.epochs * labelled
+        texts = len(context.transfer) if cell.teachers else labelled
+        learned = (settings.epochs or epochs_for(texts)) * texts
         if cell.teachers:
-            learned = settings.epochs * len(context.transfer) + settings.gold_epochs * labelled
+            learned += settings.gold_epochs * labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
     seconds = asking + learned / pace.built.batch_size * pace.step + measured * pace.text
     if first and pace.model.kind in FAMILIES and context.plan.top[0] in paces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from stepdown import __version__, assets, evaluate, store
 from stepdown.ladder import given, teachers
 from stepdown.ladder.context import Context, HeldOut
 from stepdown.ladder.plan import TEACHER, Cell
+from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.students import saved
 from stepdown.students.heads import Unit, unit_of
 from stepdown.students.model import TextModel, logits
@@ -97,10 +99,25 @@ def outputs(context: Context, cell_id: str, split: HeldOut) -> np.ndarray | None
 
 
 def said(context: Context, cell_id: str, split: HeldOut) -> evaluate.Said | None:
-    """`outputs` with the thresholds that the cell chose for itself."""
-    chosen = context.manifests[cell_id].get("thresholds")
+    """`outputs` with the calibration of the cell."""
     found = outputs(context, cell_id, split)
-    return None if found is None else evaluate.Said(found, tuple(chosen) if chosen else None)
+    return None if found is None else evaluate.Said(found, calibration_of(context.manifests[cell_id]))
+
+
+def calibration_of(manifest: Mapping[str, Any]) -> Calibration:
+    """What was fitted when a cell was measured; nothing for a regression."""
+    kept = manifest.get("calibration")
+    if kept is None:
+        return UNCALIBRATED
+    return Calibration(**{**kept, "thresholds": tuple(kept["thresholds"]) if kept["thresholds"] else None})
+
+
+def calibration_in(folder: Path) -> Calibration:
+    """The calibration of the cell whose folder it is; nothing for any other model's."""
+    path = folder / store.MANIFEST
+    manifest = store.read_json(path) if path.is_file() else None
+    # Other tools write files of that name, too.
+    return calibration_of(manifest) if isinstance(manifest, dict) and "key" in manifest else UNCALIBRATED
 
 
 def outputs_of_mean(context: Context, cell: Cell, split: HeldOut) -> np.ndarray:

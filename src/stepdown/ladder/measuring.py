@@ -78,25 +78,32 @@ def _measure(
 ) -> dict[str, Any]:
     """Metrics on both splits, of which `ask` gives the outputs, None where there are none; they are kept in the folder.
 
-    Thresholds are chosen on the selection split, and told where the task has any.
+    The calibration is fitted on the selection split, and both are measured with it.
     """
     result: dict[str, Any] = {}
     task = context.dataset.task
-    thresholds: tuple[float, ...] | None = None
+    fit = evaluate.Fit(evaluate.UNCALIBRATED, "It said nothing of the selection texts.")
     for split in HELD_OUT:
         name = "metrics" if split == "report" else "selection_metrics"
-        outputs_of_it = ask(split)
+        outputs_of_it, labels = ask(split), context.labels(split)
         if outputs_of_it is None:
             result[name] = {}
             continue
         store.save_array(folder / f"{split}.npy", outputs_of_it)
-        labels = context.labels(split)
         above = finished.said(context, TEACHER, split) if cell.position else None
-        if split == "selection":
-            thresholds = evaluate.thresholds(task, outputs_of_it, labels, above)
-        found = evaluate.measure(task, evaluate.Said(outputs_of_it, thresholds), labels, above)
+        if split == "selection" and labels is not None:
+            fit = evaluate.calibrate(task, outputs_of_it, labels)
+        elif split == "selection":
+            fit = evaluate.calibrate_to_teacher(task, outputs_of_it, above)
+        found = evaluate.measure(task, evaluate.Said(outputs_of_it, fit.calibration), labels, above)
         result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
-    return result if thresholds is None else {**result, "thresholds": list(thresholds)}
+        if split == "report" and labels is not None and task.kind == "single-label":
+            answered = evaluate.answered(outputs_of_it, labels, fit.calibration)
+            result["abstaining"] = [dataclasses.asdict(one) for one in answered]
+    if task.kind != "regression":
+        result["calibration"] = dataclasses.asdict(fit.calibration)
+        result["calibration_note"] = fit.reason
+    return result
 
 
 def _time(model: TextModel, texts: list[str], precision: torch.dtype) -> tuple[dict[str, float | int], float]:

@@ -133,8 +133,8 @@ def _cell(context: Context, cell: Cell) -> dict[str, Any]:
         "arm": cell.arm,
         "seed": cell.seed,
         "teachers": list(cell.teachers) if cell.position else [],
-        "spent": manifest.get("spent"),
-        "notes": manifest.get("notes", []),
+        **{key: manifest.get(key) for key in ("spent", "calibration", "calibration_note")},
+        **{key: manifest.get(key, []) for key in ("abstaining", "notes")},
         **facts,
     }
 

@@ -17,7 +17,7 @@ from stepdown.ladder.finished import model_of, unit
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
 from stepdown.recipe import RungSettings
-from stepdown.recipe.settings import FAMILIES, batch_size_for, loss_for
+from stepdown.recipe.settings import FAMILIES, batch_size_for, epochs_for, loss_for
 from stepdown.students import building, embeddings, heads, huggingface
 from stepdown.students.budgets import Wanted
 from stepdown.students.model import TextModel
@@ -44,8 +44,8 @@ def trained(context: Context, cell: Cell) -> tuple[TextModel, dict[str, Any]]:
         if isinstance(event, train.Epoch):
             losses.append(event.loss)
     return model, {
-        "epoch_losses": losses[: settings.epochs],
-        "gold_epoch_losses": losses[settings.epochs :],
+        "epoch_losses": losses[: phases[0].schedule.epochs],
+        "gold_epoch_losses": losses[phases[0].schedule.epochs :],
         "targets": digests,
         **built,
     }
@@ -70,7 +70,7 @@ def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: t
         unit(context),
     )
     schedule = train.Schedule(
-        settings.epochs,
+        settings.epochs or epochs_for(sum(parts.sizes)),
         _update_size(settings, parts),
         settings.learning_rate,
         accumulate=settings.accumulate,

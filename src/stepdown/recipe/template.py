@@ -32,7 +32,7 @@ _TRANSFER = {
     "text": "column of the text; two columns where the data has pairs",
     "split_sentences": "true labels sentence by sentence",
     "max_texts": "takes so many of them; all if absent",
-    "views": "texts made of each labelled one (parts, mixtures), where there is no other text",
+    "views": "texts made of each labelled one (parts, mixtures), where there is no other text; 0 for none",
 }
 _TEACHER = {
     "model": 'hub id · folder · demo:minilm-l6 · a list (their mean) · "labels:column,column", scores in the data',
@@ -53,7 +53,7 @@ _DISTILL = {
     "gold_learning_rate": "at the peak of these passes; if absent, a tenth of the rung's learning_rate",
 }
 _TRAINING = {
-    "epochs": "passes over the transfer set",
+    "epochs": "passes over the transfer set; if absent, by the number of texts",
     "learning_rate": "at its peak, after the warm-up",
     "batch_size": "texts in a batch; if absent, by the number of texts",
     "accumulate": "batches in an update of the weights",
@@ -94,6 +94,7 @@ def template(
     *,
     task: str = "single-label",
     rows: int | None = None,
+    views: int = 0,
     seeds: int = 3,
     notes: Sequence[str] = (),
 ) -> str:
@@ -104,6 +105,7 @@ def template(
         data: the keys of `[data]` that were found: source or train, text, label and whatever else.
         task: what the labels make of it, for the head line.
         rows: how many rows there are, for the head line.
+        views: of each labelled text, for the teacher to label.
         seeds: of the comparison.
         notes: lines for the head, in the caller's words.
 
@@ -133,9 +135,9 @@ def template(
                 "[transfer]",
                 None,
                 "more texts for the teacher to label: what raises the student most",
-                off=True,
+                off=not views,
             ),
-            *_table(_TRANSFER, TransferSpec, {}, _transfer_examples(data)),
+            *_table(_TRANSFER, TransferSpec, {"views": views or None}, _transfer_examples(data)),
             "",
             "[teacher]",
             *_table(_TEACHER, TeacherSpec, {"model": "demo:minilm-l6"}),

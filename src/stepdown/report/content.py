@@ -27,7 +27,9 @@ from stepdown.report.figures import (
     size,
     times,
 )
-from stepdown.results import Results, Rung, Spent, too_few_seeds
+from stepdown.report.spending import budgets
+from stepdown.report.trust import trust
+from stepdown.results import Results, Rung, too_few_seeds
 
 FEW_TEXTS = 200
 """Fewer report texts than this are worth a warning: an accuracy of 90% then has more than ±4 points."""
@@ -123,7 +125,8 @@ def content(results: Results) -> Content:
         "Which way of teaching": (*_arms(results.comparisons), *_last_passes(results)),
         "Against the teacher": (*_members(results), *_rungs(results.comparisons), *_points(results)),
         MIND: _warnings(results),
-        "What the budgets were spent on": _budgets(results),
+        "How far to trust its scores": _trust(results),
+        "What the budgets were spent on": budgets(results),
         "What the models began with": tuple(map(clean, judged.begun(results))),
         "Data": _data(results),
         "Cost": _cost(results),
@@ -320,26 +323,9 @@ def _answers(results: Results, shown: str) -> str:
     )
 
 
-def _budgets(results: Results) -> tuple[str, ...]:
-    built = {cell.position: (cell.model, cell.spent) for cell in results.cells if cell.spent}
-    return tuple(spending(position, *found) for position, found in sorted(built.items()))
-
-
-def spending(position: int, model: str, spent: Spent) -> str:
-    """What the budget of a rung was spent on, in one sentence."""
-    budget = size(spent.max_bytes) if spent.max_bytes else f"{spent.max_params or 0:,} parameters"
-    held: dict[str, list[str]] = {}
-    for table in spent.tables:
-        held.setdefault(table.holds, []).append(f"{table.rows:,} × {table.columns}")
-    rows = "; ".join(f"{what} {' + '.join(sizes)}" for what, sizes in held.items())
-    network = f"{count(spent.network_parameters)} in the network"
-    if spent.hidden:
-        network += f", of hidden size {spent.hidden}"
-    return clean(
-        f"Rung {position} ({model}): of at most {budget}, {count(spent.table_parameters)} parameters are in tables "
-        f"({rows}) and {network}; the vocabulary holds {percent(spent.coverage)} of the running words of the train "
-        "texts whole."
-    )
+def _trust(results: Results) -> tuple[str, ...]:
+    student = next((cell for cell in results.cells if cell.id == results.summary.bundle_cell), None)
+    return trust(student, f"the {results.data.report:,} report texts") if student else ()
 
 
 def _cost(results: Results) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from stepdown.ladder.context import Context, Given
 from stepdown.students import huggingface
 from stepdown.students.model import TextModel
 
-
 # Enough texts for a steady picture of their lengths.
 _LENGTHS_OF = 20_000
 _NO_CUT = 1_000_000
