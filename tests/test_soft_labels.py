@@ -367,9 +367,9 @@ def test_many_texts_are_found_on_disk() -> None:
 
 def test_texts_without_labels_are_cut_as_others_are(tmp_path: Path) -> None:
     """Where report texts are much longer than those of train, its longest are selected, in whole groups."""
-    phrases = [" ".join(DRAW.choice(WORDS, 4 if at % 5 else 24)) for at in range(3000)]
+    phrases = [" ".join(DRAW.choice(WORDS, 4 if at % 5 else 24)) for at in range(2500)]
     jsonl(tmp_path / "train.jsonl", [{"text": text} for text in [*phrases, phrases[0]]])
-    sentences = [" ".join(DRAW.choice(WORDS, 25)) for _ in range(100)]
+    sentences = [" ".join(DRAW.choice(WORDS, 24)) for _ in range(100)]
     jsonl(tmp_path / "test.jsonl", [{"text": t, "label": NAMES[at % 2]} for at, t in enumerate(sentences)])
     spec = DataSpec(source=str(tmp_path), text=("text",))
     found = data.load(spec, 0, FromTeacher(task=lambda is_pair: data.Task.of_classes(NAMES, is_pair=is_pair)))
