@@ -90,10 +90,12 @@ def _reshape(node: Node, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         raise ValueError("it makes a shape that is not known before it runs")
     count, copies = data.size, not whole(node, "allowzero", 0)
     dims: list[AnySize] = []
+    copied = []
     for index, number in enumerate(shape.numbers):
         own = data.dims[index] if copies and index < len(data.dims) else None
         if number == 0 and own is not None:
             dims.append(own)
+            copied.append(index)
         elif isinstance(number, int) and number >= 0:
             dims.append(number)
         elif isinstance(number, int) or number is None:
@@ -103,9 +105,12 @@ def _reshape(node: Node, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         else:
             dims.append(sizes.most(number, own))  # what is 0 after all is copied
     open_ones = [index for index, number in enumerate(shape.numbers) if number is None or number == -1]
-    if len(open_ones) == 1:
+    if len(open_ones) == 1 and data.most is None:
         (index,) = open_ones
-        left = sizes.quotient(count, sizes.product(dims[:index] + dims[index + 1 :]))
+        # What is copied cancels out, even where only a bound of it is known.
+        rest = sizes.product(size for place, size in enumerate(data.dims) if place not in copied)
+        given = sizes.product(size for place, size in enumerate(dims) if place not in (*copied, index))
+        left = sizes.quotient(rest, given)
         dims[index] = dims[index] if left is None else left
     kept = data.numbers if len(dims) <= 1 else None
     return [data._replace(dims=tuple(dims), numbers=kept, most=None if _all_exact(dims) else count)]

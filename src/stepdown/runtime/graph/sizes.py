@@ -82,17 +82,22 @@ def bound(size: AnySize, least: int = 0) -> Size:
 
 
 def quotient(size: AnySize, divisor: AnySize) -> AnySize | None:
-    """What times the divisor is the size, where both are exact, and that is a size; else None."""
+    """What times the divisor is the size, or a bound of it where the size is one; None where that is no size.
+
+    The divisor must be exact, and a single product, or it is None, too.
+    """
     divided = _terms(divisor)
-    if not (is_exact(size) and is_exact(divisor) and len(divided) == 1):
+    if not is_exact(divisor) or len(divided) != 1:
         return None
     (((i, j), by),) = divided.items()
     found = {}
     for (a, b), count in _terms(size).items():
-        if a < i or b < j or count % by:
+        if a < i or b < j or (count % by and is_exact(size)):
             return None
-        found[a - i, b - j] = count // by
-    return found.get((0, 0), 0) if found.keys() <= {(0, 0)} else _size(found, True, least(size))
+        found[a - i, b - j] = -(-count // by)
+    if is_exact(size) and found.keys() <= {(0, 0)}:
+        return found.get((0, 0), 0)
+    return _size(found, is_exact(size), least(size))
 
 
 def is_exact(size: AnySize) -> bool:
