@@ -29,7 +29,7 @@ END = re.compile(r"""[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？
 BLOCK = re.compile(r"</?(?:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
 INLINE = re.compile(r"</?(?:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>", re.IGNORECASE)
 SHORT = """mr mrs ms dr prof rev hon gen col lt sgt capt maj gov sen rep pres st mt jr sr vs no nos vol fig figs dept
-inc ltd co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec""".split()
+inc ltd co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec"""
 
 def check(condition, what):
     if not condition:
@@ -127,15 +127,14 @@ def wordpiece(files):
 
 def sentences(text):
     """The sentences of a text; itself where it has none."""
-    text = html.unescape(text) if "&" in text else text
-    found = []
+    text, found = html.unescape(text) if "&" in text else text, []
     for line in (INLINE.sub("", BLOCK.sub("\n", text)) if "<" in text else text).split("\n"):
         start = 0
         for match in END.finditer(line):
             before, following = line[start : match.start()], match[1] or ""
             word = "" if before[-1:] == " " else (before.split() or [""])[-1].lstrip("\"'“‘([")
             name = len(word) == 1 and word.isupper() and word != "I"
-            going_on = re.match(r"\.(?!\.)", match[0]) and following and (name or word.casefold() in SHORT)
+            going_on = re.match(r"\.(?!\.)", match[0]) and following and (name or word.casefold() in SHORT.split())
             if (match[0].strip() == "." and before[-1:] == " ") if following.islower() else not going_on:
                 found.append(line[start : match.end()])
                 start = match.end()
@@ -162,8 +161,9 @@ class Classifier:
 
     def ids(self, text):
         """The ids of a text or a pair, and whether it was cut."""
-        first, second = (self.encode(one.replace("\x1f", " ")) for one in (text if self.pairs else (text, "")))
-        between, second = (self.between, second) if self.pairs else ([], [])
+        clean = [one.replace("\x1f", " ") for one in (text if self.pairs else [text])]
+        between = self.between if self.pairs else []
+        first, second = map(self.encode, clean) if between else (self.encode("\x1f".join(clean)), [])
         room, a, b = self.length - len([*self.before, *between, *self.after]), len(first), len(second)
         if a + b > room:
             least = min(a, b, room // 2)
