@@ -56,9 +56,8 @@ def read(path):
     (digest,) = re.findall(rb'"digest": "([0-9a-f]{64})"', raw)
     check(hashlib.sha256(raw.replace(digest, b"0" * 64)).hexdigest() == digest.decode(), "its digest")
     promised, network = about["files"], about["weights"]["file"] if about["weights"]["format"] == "onnx" else ""
-    check(network in promised and len(promised) <= 32, "its files")
-    check(len(entries) == len(listed) and entries.keys() <= {*promised, "bundle.json"}, "files that it does not list")
-    files = {}
+    fine = network in promised and len(promised) <= 32 and entries.keys() <= {*promised, "bundle.json"}
+    files = {} if fine and len(entries) == len(listed) else check(False, "its list of files")
     for name, promise in promised.items():
         files[name] = content(path, entries, name, (2 << 30) - 1 if name == network else 64 << 20, promise["bytes"])
         check(hashlib.sha256(files[name]).hexdigest() == promise["sha256"], f"the checksum of {name}")
@@ -112,7 +111,7 @@ def wordpiece(files):
             if part in ids and SPECIAL.fullmatch(part):
                 found.append(ids[part])
                 continue
-            part = re.sub("[\t\n\r]", " ", part.replace("\ufffd", ""))
+            part = (" " if c in "\t\n\r" else c for c in part.replace("\ufffd", ""))
             part = "".join(c for c in part if category(c) not in ("Cc", "Cf", "Co", "Cs"))
             part = BERT_IDEOGRAPH.sub(r" \1 ", part) if config["tokenize_chinese_chars"] else part
             if lower if strip is None else strip:
@@ -133,8 +132,8 @@ def sentences(text):
         for match in END.finditer(line):
             before, following = line[start : match.start()], match[1] or ""
             word = "" if before[-1:] == " " else (before.split() or [""])[-1].lstrip("\"'“‘([")
-            name = len(word) == 1 and word.isupper() and word != "I"
-            going_on = re.match(r"\.(?!\.)", match[0]) and following and (name or word.casefold() in SHORT.split())
+            short = word.casefold() in SHORT.split() or (len(word) == 1 and word.isupper() and word != "I")
+            going_on = re.match(r"\.(?!\.)", match[0]) and following and short
             if (match[0].strip() == "." and before[-1:] == " ") if following.islower() else not going_on:
                 found.append(line[start : match.end()])
                 start = match.end()
@@ -150,13 +149,14 @@ class Classifier:
         self.kind, self.names, self.pairs = task["kind"], task["label_names"], task.get("texts", 1) == 2
         self.length, self.temperature = about["max_length"], fitted.get("temperature", 1)
         self.limits = np.array(fitted.get("thresholds") or [0.5] * len(self.names), np.float32)
-        fewest, count = {"single-label": 2, "multi-label": 1, "regression": 1}[self.kind], len({*self.names} - {""})
-        check(fewest <= count == len(self.names) == len(self.limits), "its label names or thresholds")
-        check(1 <= self.length <= 1 << 20 and 1e-3 <= self.temperature <= 1e3, "its length or temperature")
+        fewest = {"single-label": 2, "multi-label": 1, "regression": 1}[self.kind]
+        check(fewest <= len({*self.names} - {""}) == len(self.names) == len(self.limits), "its labels or thresholds")
+        fine = task.get("texts", 1) in (1, 2) and not (self.pairs and self.long) and 1e-3 <= self.temperature <= 1e3
         above, way = (self.long["above"], self.long["read"]) if self.long else (1, "sentences")
-        check(1 <= above <= self.length and way in ("sentences", "whole-and-sentences"), "how it reads long texts")
-        reader = {"words": words, "bert-wordpiece": wordpiece}[about["tokenizer"]["kind"]]
-        self.encode, self.before, self.between, self.after = reader(files)
+        fine = fine and 1 <= above <= self.length <= 1 << 20 and way in ("sentences", "whole-and-sentences")
+        check(fine, "its texts, lengths or temperature")
+        tokenizer = {"words": words, "bert-wordpiece": wordpiece}[about["tokenizer"]["kind"]]
+        self.encode, self.before, self.between, self.after = tokenizer(files)
         self.session = onnxruntime.InferenceSession(files[about["weights"]["file"]], providers=["CPUExecutionProvider"])
 
     def ids(self, text):
@@ -171,7 +171,7 @@ class Classifier:
         return [*self.before, *first[:a], *between, *second[:b], *self.after], a + b < len(first) + len(second)
 
     def run(self, row):
-        (said,) = self.session.run(["logits"], {"ids": np.array([row]), "lengths": np.array([len(row)])})
+        said = self.session.run(["logits"], {"ids": np.array([row]), "lengths": np.array([len(row)])})[0]
         check(said.shape == (1, len(self.names)) and np.isfinite(said).all(), "what its network says")
         return said[0].astype(np.float64)
 
@@ -190,10 +190,10 @@ class Classifier:
             return float(said[0]), said
         odds = np.exp(-said) if self.kind == "multi-label" else np.exp(said - said.max())
         found = (1 / (1 + odds) if self.kind == "multi-label" else odds / odds.sum()).astype(np.float32)
-        applying = [name for name, limit, own in zip(self.names, self.limits, found, strict=True) if own >= limit]
+        applying = [name for name, own in zip(self.names, found >= self.limits, strict=True) if own]
         return applying if self.kind == "multi-label" else self.names[found.argmax()], found
 
 if __name__ == "__main__":
-    reader, texts = Classifier(sys.argv[1]), sys.argv[2:]
-    for text in zip(texts[::2], texts[1::2], strict=True) if reader.pairs else texts:
-        print(json.dumps(reader.predict(text)[0], ensure_ascii=False))
+    made, asked = Classifier(sys.argv[1]), sys.argv[2:]
+    for text in zip(asked[::2], asked[1::2], strict=True) if made.pairs else asked:
+        print(json.dumps(made.predict(text)[0], ensure_ascii=False))

@@ -14,7 +14,7 @@ from torch import nn
 
 from stepdown import export, tasks
 from stepdown.export import CheckTexts, Description, Form
-from stepdown.runtime import Bundle, Calibration, LongTexts, bundle
+from stepdown.runtime import Bundle, Calibration, Classifier, LongTexts, bundle
 from stepdown.students import bag, building, compact, huggingface
 from stepdown.students.model import TextModel
 from stepdown.tokens import Words
@@ -28,8 +28,10 @@ OWN = (
     "bag-pairs",
 )  # fmt: skip
 BERT = ("bert-pairs", "bert-multi-label")
-KINDS = (*OWN, *BERT, "roberta")
-"""Kinds of bundles; those of `OWN` and `BERT` have tokenizers of the format, `roberta` one of the library's."""
+"""Both are one network, as torch takes many seconds to trace one."""
+OF_THE_FORMAT = (*OWN, *BERT)
+KINDS = (*OF_THE_FORMAT, "roberta")
+"""Kinds of bundles; `roberta` alone has no tokenizer of the format, but one of the library tokenizers."""
 
 _LETTERS = tuple("abcdefghijklmnopqrstuvwxyzé电影שלוםهذ")
 ENTRIES = (*GOOD, "n't", "'s", "it", "!", "...", ".", "😂", *FILLER, *_LETTERS)
@@ -55,6 +57,8 @@ def texts_for(name: str) -> list[str] | list[tuple[str, str]]:
 @cache
 def model(name: str) -> TextModel:
     """The model of a kind."""
+    if name == "bert-multi-label":
+        return replace(model("bert-pairs"), task="multi-label", is_pair=False)
     made = _bert(name) if name in (*BERT, "roberta") else _student(name)
     torch.manual_seed(1)
     with torch.no_grad():
@@ -73,6 +77,10 @@ def packed(name: str) -> Bundle:
     texts = [tasks.joined(*pair) for pair in PAIRS] if is_pair else list(map(tasks.single, TEXTS))
     thresholds = (0.3, 0.5, 0.8) if made.task == "multi-label" else None
     fitted = Calibration() if made.task == "regression" else Calibration(1.7, "selection", 40, thresholds)
+    if name == "bert-multi-label":
+        of_pairs = packed("bert-pairs")
+        about = replace(of_pairs.about, task=made.task, is_pair=False, calibration=fitted)
+        return Bundle(about, of_pairs.files)
     form = Form(
         "int8" if "int8" in name else "float32",
         accept_loss=True,
@@ -83,6 +91,12 @@ def packed(name: str) -> Bundle:
         said = Description(lambda size, cost: f"# {name}\n", (), fitted)
         export.export(made, Path(folder) / "b", checks, said, form)
         return bundle.read(Path(folder) / "b")
+
+
+@cache
+def classifier(name: str) -> Classifier:
+    """What runs the bundle of a kind."""
+    return Classifier(packed(name), name)
 
 
 def _student(name: str) -> TextModel:
@@ -101,4 +115,6 @@ def _bert(name: str) -> TextModel:
     with tempfile.TemporaryDirectory() as folder:
         make = make_roberta if name == "roberta" else make_teacher
         place = make(Path(folder) / "model")
-        return huggingface.load(place, LABELS, max_length=24, is_pair=name.endswith("pairs")).model
+        made = huggingface.load(place, LABELS, max_length=24, is_pair=name.endswith("pairs")).model
+        made.network.eval()
+        return made
