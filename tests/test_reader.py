@@ -257,7 +257,10 @@ BAD: dict[str, Callable[[Path], object]] = {
     "no temperature": told(lambda about: about["calibration"].update(temperature=0)),
     "a threshold too many": told(lambda about: about["calibration"].update(thresholds=[0.5] * 4)),
     "long texts of pairs": told(
-        lambda about: (about["task"].update(texts=2), about.update(long_texts={"above": 3, "read": "sentences"}))
+        lambda about: (
+            about["task"].update(texts=2),
+            about.update(long_texts={"above": 3, "read": "sentences"}),
+        )
     ),
     "unknown long texts": told(lambda about: about.update(long_texts={"above": 3, "read": "backwards"})),
     "long texts too long": told(lambda about: about.update(long_texts={"above": 99, "read": "sentences"})),
