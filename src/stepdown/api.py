@@ -63,6 +63,7 @@ def distill(
     teacher: str | Path | Sequence[str | Path] | Scorer = "demo:minilm-l6",
     student: int | str = 250_000,
     unlabeled: Sequence[Text] = (),
+    views: int = 0,
     validation: tuple[Sequence[Text], Sequence[Label]] | None = None,
     task: TaskKind | None = None,
     label_names: Sequence[str] | None = None,
@@ -85,6 +86,8 @@ def distill(
             again there, a run does not ask it again, even if it has changed, as long as it is called the same.
         student: most parameters of a compact student, or a hub id, a folder or `teacher:N`.
         unlabeled: more texts of the same kind, or pairs, for the teacher to label.
+        views: new texts made of each labelled one, for the teacher to label: what helps most where texts are few and
+            there are no others; `stepdown init` proposes three for 15,000 texts and eight for 6,000.
         validation: other texts with their labels, to measure on; None to cut some from `texts`.
         task: what the labels make of it, if None: lists are multi-label, many different fractional numbers are to be
             predicted (regression), anything else is a class.
@@ -119,6 +122,7 @@ def distill(
             **{key: value for key, value in said.items() if value is not None},
         },
         "teacher": {"model": tops, **({"scores": scores} if scores else {})},
+        **({"transfer": {"views": views}} if views else {}),
         "rungs": [rung],
         "compare": {"arms": ["one-hop"], "seeds": seeds},
     }
