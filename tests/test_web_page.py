@@ -22,7 +22,9 @@ if PROGRAM is None:
     pytest.skip("needs a Chromium on the PATH", allow_module_level=True)
 
 EVIL = "<img src=x onerror=alert(1)>"
-CARD = f"# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
+CARD = (
+    f"---\nlicense: mit\n---\n\n# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
+)
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
 # Below a folder with a name, as on servers that many share.
 UNDER = "a folder/site"
@@ -129,7 +131,7 @@ def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser, sites:
 
 def test_the_card_is_shown_as_text(page: Browser) -> None:
     page.value("document.querySelector('details').open = true")
-    assert f"The *card* {EVIL}" in text_of(page, "#card")
+    assert text_of(page, "#card").startswith(f"The *card* {EVIL}"), "what opens it for a hub is left out"
     assert "It is good, [a link](javascript:alert(1))" in text_of(page, "#card")
 
 
