@@ -57,7 +57,7 @@ export class Classifier {
     const encoded = this.encode(texts);
     const truncated = encoded.map((one) => one.truncated);
     const { longTexts } = this.about;
-    const isLong = encoded.map(({ ids, truncated: cut }) => longTexts !== null && (ids.length > longTexts.above || cut));
+    const isLong = encoded.map((one) => longTexts !== null && (one.ids.length > longTexts.above || one.truncated));
     const alone = longTexts?.read === "sentences";
     const whole = indices(isLong, (long) => !(long && alone));
     const said = await this.network.run(whole.map((index) => encoded[index].ids), signal);
@@ -67,7 +67,8 @@ export class Classifier {
     const parts = await this.readSentences(long.map((index) => texts[index][0]), signal);
     parts.forEach((part, place) => {
       const index = long[place];
-      logits[index] = alone ? part.logits : part.logits.map((value, at) => Math.fround((value + logits[index][at]) / 2));
+      const mean = (value, at) => Math.fround((value + logits[index][at]) / 2);
+      logits[index] = alone ? part.logits : part.logits.map(mean);
       truncated[index] = part.truncated || (!alone && truncated[index]);
     });
     return { logits, truncated };
@@ -96,7 +97,8 @@ export class Classifier {
   // The one text of an input, or the two of a pair, as a tokenizer takes them.
   checked(input) {
     const { isPair } = this.about, texts = isPair ? input : [input];
-    if (!Array.isArray(texts) || texts.length !== (isPair ? 2 : 1) || !texts.every((text) => typeof text === "string")) {
+    const isText = (text) => typeof text === "string";
+    if (!Array.isArray(texts) || texts.length !== (isPair ? 2 : 1) || !texts.every(isText)) {
       throw new Error(`The model reads ${isPair ? "pairs of texts, each a list of two" : "single texts"}.`);
     }
     return texts.map((text) => text.replaceAll("\x1f", " "));
@@ -116,7 +118,10 @@ export class Classifier {
     const scores = Object.fromEntries(scored);
     const abstains = abstainBelow !== null && !shares.some((share) => reaches(share, abstainBelow));
     const mark = abstains ? { abstained: true } : {};
-    if (task === "single-label") return { label: abstains ? null : scored[0][0], score: scored[0][1], scores, ...mark };
+    if (task === "single-label") {
+      const [[label, score]] = scored;
+      return { label: abstains ? null : label, score, scores, ...mark };
+    }
     const own = abstains ? [] : best.filter((index) => reaches(shares[index], thresholds[index]));
     return { labels: own.map((index) => labelNames[index]), scores, ...mark };
   }
