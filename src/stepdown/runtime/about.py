@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from stepdown.errors import BundleError, shown
+from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.runtime.files import LARGEST, LARGEST_TEXT, MOST_FILES, check_name
 from stepdown.runtime.long_texts import WAYS, LongTexts
 from stepdown.runtime.said import Said, parsed
@@ -19,24 +20,6 @@ FORMAT, VERSION = "stepdown-bundle", 1
 _LONGEST_TEXT = 1 << 20
 _FEWEST_LABELS: dict[TaskKind, int] = {"single-label": 2, "multi-label": 1, "regression": 1}
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How outputs become probabilities and these become answers, and what that was fitted on; not for regression.
-
-    Attributes:
-        temperature: what outputs are divided by before softmax or sigmoid, above 0; 1 leaves them as they are.
-        split: the split that it was fitted on; None where nothing was fitted.
-        n: examples of that split.
-        thresholds: multi-label only: from which probability on, 0 to 1, each label applies, in the order of the
-            labels; None for 0.5 throughout.
-    """
-
-    temperature: float = 1.0
-    split: str | None = None
-    n: int | None = None
-    thresholds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +69,7 @@ class About:
     max_length: int
     tokenizer: Mapping[str, Any]
     weights: Weights = Weights()
-    calibration: Calibration = Calibration()
+    calibration: Calibration = UNCALIBRATED
     parameters: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
@@ -240,7 +223,7 @@ def _task(said: Said) -> tuple[TaskKind, bool, tuple[str, ...]]:
 
 def _calibration_told(about: About) -> dict[str, Any] | None:
     """None where there is nothing to tell: a regression has no probabilities."""
-    if about.task == "regression" and about.calibration == Calibration():
+    if about.task == "regression" and about.calibration == UNCALIBRATED:
         return None
     told = asdict(about.calibration)
     if about.calibration.thresholds is None:
@@ -252,7 +235,7 @@ def _calibration(said: Said, kind: TaskKind, labels: int) -> Calibration:
     if kind == "regression":
         if said.value.get("calibration") is not None:
             raise said.fault("calibration", "none, for a regression has no probabilities")
-        return Calibration()
+        return UNCALIBRATED
     told = said.inner("calibration")
     if kind == "single-label" and told.value.get("thresholds") is not None:
         raise told.fault("thresholds", "none, for the most probable label is the answer")
