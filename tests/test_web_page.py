@@ -32,7 +32,7 @@ UNDER = "a folder/site"
 def sites(tmp_path_factory: pytest.TempPathFactory, own_environment: Mapping[str, str]) -> Path:
     """What a server offers: the folder of a bundle with a hostile label and card, under a path."""
     place = tmp_path_factory.mktemp("sites")
-    files = tiny_bundle.contents(place) | {"README.md": CARD.encode()}
+    files = tiny_bundle.contents(place) | {"README.md": f'---\nlicense: "mit"\n---\n\n{CARD}'.encode()}
     bundle.write(place / "tiny", tiny_bundle.about((f"bad {EVIL}", "neutral", "positive")), files)
     website(place / "tiny", place / UNDER, own_environment)
     return place
@@ -130,6 +130,7 @@ def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser, sites:
 def test_the_card_is_shown_as_text(page: Browser) -> None:
     page.value("document.querySelector('details').open = true")
     assert f"The *card* {EVIL}" in text_of(page, "#card")
+    assert "license" not in text_of(page, "#card"), "its metadata are for a hub"
     assert "It is good, [a link](javascript:alert(1))" in text_of(page, "#card")
 
 

@@ -7,6 +7,7 @@ import { Said } from "./said.js";
 
 const ABOUT = "bundle.json";
 const CARD = "README.md";
+const METADATA = /^---[ \t]*\r?\n(?:[\s\S]*?\n)?---[ \t]*(?:\r?\n)+/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const MOST_FILES = 32;
 const LARGEST = 2 ** 31 - 1;
@@ -32,8 +33,9 @@ export async function read(base) {
   return { about, files };
 }
 
-// The text of its README.md; empty where it has none.
-export const card = ({ files }) => new TextDecoder().decode(files.get(CARD) ?? new Uint8Array());
+// The text of its README.md, without the metadata that opens it for a hub; empty where it has none.
+export const card = ({ files }) =>
+  new TextDecoder().decode(files.get(CARD) ?? new Uint8Array()).replace(METADATA, "");
 
 export function decoded(content, name) {
   try {
