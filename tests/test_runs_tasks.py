@@ -163,8 +163,8 @@ def test_a_calibration_is_one_wherever_it_is_told(tmp_path: Path) -> None:
         answered = [
             own == names[label] for own, label in zip(said, split.labels, strict=True) if own is not None
         ]
-        assert len(answered) == one["share"]["value"] * one["share"]["n"]
-        assert not answered or np.mean(answered) == one["accuracy"]["value"]
+        assert len(answered) == pytest.approx(one["share"]["value"] * one["share"]["n"])
+        assert not answered or np.mean(answered) == pytest.approx(one["accuracy"]["value"])
     temperature = f"{calibration['temperature']:.3g}"
     line = (
         f"Scores are calibrated: temperature {temperature}, fitted on {calibration['n']:,} selection texts."

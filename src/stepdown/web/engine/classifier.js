@@ -107,7 +107,9 @@ export class Classifier {
   said(logits, top) {
     const { task, labelNames, temperature, thresholds } = this.about;
     if (task === "regression") return { value: shortest(logits[0]) };
-    const shares = probabilities(task, logits, temperature), best = ranked(shares);
+    const shares = probabilities(task, logits, temperature);
+    // Of one label the logits decide: at a high temperature probabilities may round to the same.
+    const best = ranked(task === "single-label" ? logits : shares);
     const scored = best.slice(0, top || undefined).map((index) => [labelNames[index], rounded(shares[index], 6)]);
     const scores = Object.fromEntries(scored);
     if (task === "single-label") return { label: scored[0][0], score: scored[0][1], scores };

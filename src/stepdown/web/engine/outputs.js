@@ -10,8 +10,8 @@ export function probabilities(task, logits, temperature) {
   return weights.map((weight) => Math.fround(weight / sum));
 }
 
-// Labels, most probable first; of equal ones the first.
-export const ranked = (shares) => shares.map((_, index) => index).sort((a, b) => shares[b] - shares[a]);
+// Labels by their probability or logit, highest first; of equal ones the first.
+export const ranked = (values) => values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
 
 // Whether a label's probability is at least its threshold, both as float32.
 export const applies = (share, threshold) => share >= Math.fround(threshold);
