@@ -194,7 +194,7 @@ def test_a_network_that_cannot_run_is_refused(tmp_path: Path) -> None:
     bundle.write(tmp_path / "b", tiny_bundle.about(), files)
     found = invoke(tmp_path / "b", "--out", tmp_path / "site")
     assert isinstance(found.exception, BundleError)
-    assert "is no ONNX file" in str(found.exception)
+    assert "is no network that a bundle may have" in str(found.exception)
 
 
 def test_without_the_release_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

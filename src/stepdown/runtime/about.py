@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stepdown.errors import BundleError
+from stepdown.errors import BundleError, shown
 from stepdown.outputs import UNCALIBRATED, Calibration
-from stepdown.runtime.files import LARGEST, MOST_FILES, check_name
+from stepdown.runtime.files import LARGEST, LARGEST_TEXT, MOST_FILES, check_name
 from stepdown.runtime.long_texts import WAYS, LongTexts
 from stepdown.runtime.said import Said, parsed
 from stepdown.tasks import TASK_KINDS, TaskKind
@@ -152,7 +152,7 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
         )
     weights, tokenizer = said.inner("weights"), said.inner("tokenizer")
     kind, is_pair, label_names = _task(said.inner("task"))
-    promises = _promises(said.inner("files"))
+    promises = _promises(said.inner("files"), weights.text("file"))
     tokenizer.text("kind")
     needed = (weights.text("file"), *tokenizer.texts("files", 1))
     if missing := [name for name in needed if name not in promises]:
@@ -187,14 +187,14 @@ def _check_version(said: Said) -> None:
     if said.value.get("format") != FORMAT:
         raise said.fault("format", f'"{FORMAT}"')
     version = said.value.get("version")
-    if version != VERSION or isinstance(version, bool):
+    if version != VERSION or type(version) is not int:
         raise BundleError(
-            f"{said.where} is of version {version!r} of the format; this stepdown reads version {VERSION}. "
+            f"{said.where} is of version {shown(version)} of the format; this stepdown reads version {VERSION}. "
             "Update it: pip install -U stepdown"
         )
 
 
-def _promises(files: Said) -> dict[str, Promise]:
+def _promises(files: Said, weights: str) -> dict[str, Promise]:
     if len(files.value) > MOST_FILES:
         raise BundleError(f"{files.where} lists more than {MOST_FILES} files, so it is no bundle.")
     promises = {}
@@ -204,7 +204,8 @@ def _promises(files: Said) -> dict[str, Promise]:
         digest = facts.text("sha256")
         if not re.fullmatch("[0-9a-f]{64}", digest):
             raise facts.fault("sha256", "64 hexadecimal digits")
-        promises[name] = Promise(facts.whole("bytes", 0, LARGEST), digest)
+        largest = LARGEST if name == weights else LARGEST_TEXT
+        promises[name] = Promise(facts.whole("bytes", 0, largest), digest)
     return promises
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +111,8 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
+    import zipfile  # takes as long to import as a small bundle to load, which does not need it
+
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in files.items():

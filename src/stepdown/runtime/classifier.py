@@ -70,6 +70,7 @@ class Classifier:
             bundle.files[weights.file],
             is_int8=weights.type == "int8",
             tokenizer=self._tokenizer,
+            longest=self.max_length,
             outputs=len(self.label_names),
             where=f"{name}: {weights.file}",
         )
