@@ -109,6 +109,8 @@ def split(lengths: np.ndarray) -> list[np.ndarray]:
     Returns:
         positions in `lengths`, every one once; shortest texts first.
     """
+    if len(lengths) == 1:
+        return [np.zeros(1, np.int64)]
     order = np.argsort(lengths, kind="stable")
     ordered = lengths[order]
     # Where a longer text follows; only there is anything to decide.
