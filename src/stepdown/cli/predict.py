@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from stepdown.errors import InputError
 
 if TYPE_CHECKING:
     from stepdown.errors import DataError
-    from stepdown.runtime.predict import Counts
 
 # Messages about single bad rows, before only their number is told.
 _MOST_TOLD = 5
@@ -81,6 +79,7 @@ def _predict(
     top: int | None,
     skip_bad_rows: bool,
 ) -> None:
+    from stepdown.cli.rows import RowProgress
     from stepdown.runtime import Classifier
     from stepdown.runtime.predict import Work, run
 
@@ -93,40 +92,28 @@ def _predict(
             click.echo(f"skipped: {bad}", err=True)
 
     classifier = Classifier.load(bundle)
-    if not texts and source is None and sys.stdin.isatty():
+    is_typed = not texts and source is None and sys.stdin.isatty()
+    if is_typed:
         what = "two texts with a tab between them" if classifier.is_pair else "a text"
         click.echo(f"Type {what} and press Enter; Ctrl-D ends.", err=True)
-    progress = _Progress() if source and sys.stderr.isatty() else None
-    counts = run(
-        classifier,
-        Work(texts, source, columns, output, top),
-        sys.stdin.buffer,
-        sys.stdout.buffer,
-        on_bad=tell if skip_bad_rows else None,
-        on_progress=progress,
-    )
-    if progress:
-        progress.end()
+    # Answers that are seen as they come tell enough.
+    is_seen = is_typed or (output is None and sys.stdout.isatty())
+    progress = None if texts or is_seen else RowProgress(live=sys.stderr.isatty())
+    try:
+        counts = run(
+            classifier,
+            Work(texts, source, columns, output, top),
+            sys.stdin.buffer,
+            sys.stdout.buffer,
+            on_bad=tell if skip_bad_rows else None,
+            on_progress=progress,
+        )
+    finally:
+        if progress:
+            progress.end()
     if counts.skipped:
         click.echo(f"Rows that could not be read: {counts.skipped:,}; answered: {counts.rows:,}.", err=True)
 
 
 def _path(named: str | None) -> Path | None:
     return None if named in (None, "-") else Path(str(named))
-
-
-class _Progress:
-    """Rows done and rows a second, on one line of the terminal, twice a second."""
-
-    def __init__(self) -> None:
-        self.started = self.shown = time.monotonic()
-
-    def __call__(self, counts: Counts) -> None:
-        now = time.monotonic()
-        if now - self.shown > 0.5:
-            self.shown = now
-            rate = counts.rows / (now - self.started)
-            click.echo(f"\r{counts.rows:,} rows, {rate:,.0f} a second ", nl=False, err=True)
-
-    def end(self) -> None:
-        click.echo("\r", nl=False, err=True)
