@@ -1,32 +1,50 @@
-"""Opens models and data of a hub in a process of its own, since the hub's client reads its settings when imported.
+"""Opens models and data of a hub, and sends some, in a process of its own, since the hub's client reads its settings
+when imported.
 
 Reads steps, each a line of JSON, and prints what became of each as a line of JSON.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-from stepdown import assets
+from stepdown import assets, sharing
 from stepdown.errors import StepdownError
+from stepdown.sharing import upload
 
 
 def opened(step: dict[str, Any]) -> dict[str, Any]:
-    """What a step opens: a model's folder, or the splits of data, with what was told and taken on the way."""
+    """What a step opens or sends: a model's folder, the splits of data, a parcel; with what was told on the way."""
     # A token is read at each request; all other settings are this process's own.
     os.environ.pop("HF_TOKEN", None)
     if step.get("token"):
         os.environ["HF_TOKEN"] = step["token"]
     told: list[list[Any]] = []
     with assets.following(step.get("known"), lambda *one: told.append(list(one))) as versions:
-        if "model" in step:
+        if "push" in step:
+            said = _push(step)
+        elif "model" in step:
             said = {"folder": str(assets.model(step["model"], revision=step.get("revision")))}
         else:
             said = {"splits": _splits(step["data"])}
     return {**said, "taken": versions.taken, "moved": versions.moved, "told": told}
+
+
+def _push(step: dict[str, Any]) -> dict[str, Any]:
+    """What became of a parcel."""
+    upload.PATIENCE = step.get("patience", 60.0)
+    taken = sharing.parcel(Path(step["push"]))
+    sharing.check(taken, step["to"])
+    place = sharing.Place(step["to"], step.get("branch", "main"), step.get("private"))
+    lines: list[str] = []
+    options = {key: step[key] for key in ("create", "message") if key in step}
+    found = sharing.push(taken, place, tell=lines.append, **options)
+    return {**dataclasses.asdict(found), "url": found.place.url, "lines": lines}
 
 
 def _splits(source: str) -> dict[str, Any]:

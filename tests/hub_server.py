@@ -3,12 +3,13 @@
 What is taken from the hub's public behaviour: `/api/models` and `/api/datasets` with revisions and trees; files under
 `resolve`, large ones as a redirect to another host, which gets no token; commits; names that differ in letter case
 redirected; and its refusals, 401 (nobody is logged in, or the token is wrong), 403 (gated) and 404, told by
-`X-Error-Code` and `X-Error-Message`.
+`X-Error-Code` and `X-Error-Message`. How it takes what is sent is in `hub_writing`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import socket
@@ -21,11 +22,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.hub_writing import Writing
+from tests.hub_xet import Storage
+
 Kind = Literal["models", "datasets"]
 Files = dict[str, bytes]
 
 # What the hub's repositories keep outside git, by their .gitattributes.
-_LARGE = (".bin", ".safetensors", ".parquet", ".h5", ".msgpack")
+LARGE = (".bin", ".safetensors", ".parquet", ".h5", ".msgpack", ".onnx")
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Repository:
     """A repository: its commits, oldest first, and who may read it.
 
     Attributes:
+        branches: name → commit.
+        messages: commit → what was said of it.
         readers: tokens that may read it; None for everybody.
         gated: its files, not its description, are for readers alone, and everybody may know that it is there.
     """
@@ -40,28 +46,30 @@ class Repository:
     kind: Kind
     name: str
     commits: dict[str, Files] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
     readers: frozenset[str] | None = None
     gated: bool = False
 
     @property
     def head(self) -> str:
         """The commit of the main branch."""
-        return next(reversed(self.commits))
+        return self.branches["main"]
 
-    def push(self, files: Mapping[str, bytes]) -> str:
+    def push(self, files: Mapping[str, bytes], branch: str = "main", message: str = "") -> str:
         """A new commit with these files in the place of, or beside, those of the last one."""
-        last = self.commits[self.head] if self.commits else {}
+        last = self.commits[self.branches[branch]] if branch in self.branches else {}
         whole = {**last, **files}
-        named = "".join(f"{name} {_oid(body)}\n" for name, body in sorted(whole.items()))
+        named = "".join(f"{name} {git_oid(body)}\n" for name, body in sorted(whole.items()))
         commit = hashlib.sha1(f"{self.name} {len(self.commits)}\n{named}".encode()).hexdigest()
         self.commits[commit] = whole
+        self.branches[branch] = commit
+        self.messages[commit] = message
         return commit
 
     def at(self, revision: str) -> str | None:
         """The commit that a branch or a commit names."""
-        if revision == "main":
-            return self.head
-        return revision if revision in self.commits else None
+        return self.branches.get(revision, revision if revision in self.commits else None)
 
     @property
     def path(self) -> str:
@@ -78,6 +86,7 @@ class Request:
     host: str
     token: str | None
     range: str | None
+    body: bytes = b""
 
 
 @dataclass
@@ -101,6 +110,9 @@ class Hub:
     def __init__(self) -> None:
         self.repositories: dict[tuple[Kind, str], Repository] = {}
         self.tokens: set[str] = set()
+        # Token → the owners in whose name it may write; one that is not in here may read.
+        self.writers: dict[str, set[str]] = {}
+        self.storage = Storage()
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.closing = threading.Event()
@@ -159,6 +171,17 @@ class Hub:
 
         self.faults.append(Fault(matches, times, act))
 
+    def lose(self, matches: str, times: int = 10**9) -> None:
+        """Do what is asked, and hang up without an answer."""
+
+        def act(handler: _Handler, body: bytes) -> None:
+            line, handler.wfile = handler.wfile, io.BytesIO()  # type: ignore[assignment]
+            handler.answer()
+            handler.wfile = line
+            handler.close_connection = True
+
+        self.faults.append(Fault(matches, times, act))
+
     def stall(self, matches: str, share: float = 0.5, times: int = 10**9) -> None:
         """Send a share of what was announced, and then nothing more."""
 
@@ -210,30 +233,37 @@ class _Server(ThreadingHTTPServer):
         pass
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Writing, BaseHTTPRequestHandler):
     """Answers one connection."""
 
     hub: Hub
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(self.path).path)
-        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
         host = self.headers.get("Host", "").partition(":")[0]
-        about = Request(self.command, path, host, bearer, self.headers.get("Range"))
+        self.bearer = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
+        about = Request(self.command, path, host, self.bearer, self.headers.get("Range"), self.body)
         self.hub.requests.append(about)
-        self.form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         fault = self.hub.fault_of(self.command, path)
         if fault is not None:
             fault.act(self, self._large(path) or b"x" * 1000)
-        elif path.startswith("/cdn/"):
-            self._deliver(self._large(path))
-        elif bearer is not None and bearer not in self.hub.tokens:
-            self.refuse(401, "", "Invalid credentials in Authorization header")
-        elif not self._in_repository(path, bearer):
-            self.refuse(404, "", "Not found")
+        else:
+            self.answer()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_GET
+
+    def answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        if self.stores(path):
+            return
+        if path.startswith("/cdn/"):
+            self._deliver(self._large(path))
+        elif self.bearer is not None and self.bearer not in self.hub.tokens:
+            self.refuse(401, "", "Invalid credentials in Authorization header")
+        elif not (self.writes(path) or self._in_repository(path, self.bearer)):
+            self.refuse(404, "", "Not found")
 
     def _in_repository(self, path: str, bearer: str | None) -> bool:
         """Answer a request for something in a repository; False if the path is of no such form."""
@@ -249,8 +279,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             assert gets is not None
             kind, name = "datasets" if gets[1] else "models", gets[2]
-        found = self.hub.repositories.get((kind, name.lower()))
-        if found is None or self._hidden(found, bearer):
+        found = self.found(kind, name)
+        if found is None:
             # The hub does not tell strangers whether there is a private repository.
             self.refuse(404 if bearer else 401, "RepoNotFound", "Repository not found")
         elif name != found.name:
@@ -262,9 +292,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._resolve(found, gets[3], gets[4], bearer)
         return True
 
-    @staticmethod
-    def _hidden(found: Repository, bearer: str | None) -> bool:
-        return found.readers is not None and not found.gated and bearer not in found.readers
+    def found(self, kind: Kind, name: str) -> Repository | None:
+        """A repository, if whoever asks may know of it."""
+        found = self.hub.repositories.get((kind, name.lower()))
+        hidden = found and found.readers is not None and not found.gated and self.bearer not in found.readers
+        return None if hidden else found
 
     def _describe(self, found: Repository, what: str, rest: str) -> None:
         revision, _, folder = rest.partition("/")
@@ -278,11 +310,8 @@ class _Handler(BaseHTTPRequestHandler):
             about = {"id": found.name, "sha": commit, "private": found.readers is not None}
             self.json({**about, "siblings": siblings, "tags": [], "downloads": 0})
         elif what == "paths-info":
-            asked = (
-                parse_qs(self.form).get("paths", [])
-                if self.form[:1] != "{"
-                else json.loads(self.form)["paths"]
-            )
+            form = self.body.decode()
+            asked = parse_qs(form).get("paths", []) if form[:1] != "{" else json.loads(form)["paths"]
             self.json([_entry(name, files[name]) for name in asked if name in files])
         else:
             recursive = parse_qs(urlsplit(self.path).query).get("recursive", ["false"])[0].lower() == "true"
@@ -303,12 +332,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             body = found.commits[commit][name]
             headers = {"X-Repo-Commit": commit}
-            if name.endswith(_LARGE):
+            if name.endswith(LARGE):
                 digest = hashlib.sha256(body).hexdigest()
                 linked = {"X-Linked-Size": str(len(body)), "X-Linked-ETag": f'"{digest}"'}
                 self.say(302, {**headers, **linked, "Location": f"{self.hub.cdn}/{digest}"})
             else:
-                self._deliver(body, {**headers, "ETag": f'"{_oid(body)}"'})
+                self._deliver(body, {**headers, "ETag": f'"{git_oid(body)}"'})
 
     def _large(self, path: str) -> bytes | None:
         """The large file that another host delivers under this path."""
@@ -366,7 +395,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _oid(body: bytes) -> str:
+def git_oid(body: bytes) -> str:
     """What git calls a file with this content."""
     return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
 
@@ -376,10 +405,10 @@ def _entry(name: str, body: bytes) -> dict[str, Any]:
         "type": "file",
         "path": name,
         "size": len(body),
-        "oid": _oid(body),
-        "blobId": _oid(body),
+        "oid": git_oid(body),
+        "blobId": git_oid(body),
     }
-    if name.endswith(_LARGE):
+    if name.endswith(LARGE):
         digest = hashlib.sha256(body).hexdigest()
         entry["lfs"] = {"oid": digest, "sha256": digest, "size": len(body), "pointerSize": 134}
     return entry

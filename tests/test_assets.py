@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from stepdown import assets, store
-from stepdown.assets import archives, builtin, index, repositories, settings
+from stepdown.assets import archives, builtin, index, npm, repositories, settings
 from stepdown.errors import CheckError, DataError, HubError, ModelError, StoreError
 
 pytest.importorskip("unearth", reason="needs the extra train")
@@ -271,6 +271,65 @@ def test_credentials_in_the_index_url_are_used_for_its_files_too(
         server.answers[path] = guarded
     monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple".replace("://", "://ann:secret@"))
     assert index.fetch(*FILE).read_bytes() == CONTENT
+
+
+# --- npm's registry
+
+TARBALL = npm.Release("toy-package", "1.0.0", SHA256, "sha512-not-looked-at", len(CONTENT))
+TARBALL_PATH = "/npm/toy-package/-/toy-package-1.0.0.tgz"
+
+
+@pytest.fixture
+def registry(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The user's npm registry is the test's server, and has the toy package."""
+    monkeypatch.setenv("npm_config_registry", f"{server.url}/npm/")
+    server.answers[TARBALL_PATH] = (200, {}, CONTENT)
+    return server
+
+
+def test_an_archive_of_npm_is_fetched_once_from_the_registry_that_is_named(registry: Server) -> None:
+    seen: list[tuple[int, int]] = []
+    path = npm.fetch(TARBALL, lambda done, total: seen.append((done, total)))
+    assert path == store.cache_dir() / "downloads" / "toy-package-1.0.0.tgz"
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert npm.fetch(TARBALL) == path
+    assert registry.requests == [TARBALL_PATH]
+    path.write_bytes(CONTENT[:-1])
+    assert npm.fetch(TARBALL).read_bytes() == CONTENT
+
+
+def test_another_archive_than_the_one_meant_is_refused(registry: Server) -> None:
+    registry.answers[TARBALL_PATH] = (200, {}, CONTENT + b"!")
+    with pytest.raises(HubError, match="is not the expected file") as caught:
+        npm.fetch(TARBALL)
+    assert "npm_config_registry" in one_line(caught)
+    assert not (store.cache_dir() / "downloads" / TARBALL.filename).exists()
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_registry_that_does_not_deliver_is_told(registry: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    del registry.answers[TARBALL_PATH]
+    with pytest.raises(HubError, match="answered 404"):
+        npm.fetch(TARBALL)
+    registry.answers[TARBALL_PATH] = (500, {}, b"")
+    with pytest.raises(HubError, match="answered 500"):
+        npm.fetch(TARBALL)
+    monkeypatch.setenv("npm_config_registry", f"http://user:secret@127.0.0.1:{closed_port()}")
+    with pytest.raises(HubError, match="could not be reached") as caught:
+        npm.fetch(TARBALL)
+    assert "secret" not in one_line(caught)
+    assert f"put the file into {store.cache_dir() / 'downloads'}" in one_line(caught)
+    monkeypatch.setenv("npm_config_registry", "my mirror")
+    with pytest.raises(HubError, match="names no http or https address"):
+        npm.fetch(TARBALL)
+
+
+def test_the_registry_is_npms_own_unless_another_is_named() -> None:
+    assert npm.registry({}) == npm.registry({"npm_config_registry": ""}) == "https://registry.npmjs.org"
+    assert (
+        npm.registry({"NPM_CONFIG_REGISTRY": "https://mirror.example/npm/"}) == "https://mirror.example/npm"
+    )
 
 
 # --- networks that fail

@@ -263,12 +263,20 @@ def test_labels_without_a_value_are_told_from_labels(tmp_path: Path) -> None:
         ("title,content,intent", "a,a good one,x", ("content", "intent")),
         ("verbatim,target", "a good one,x", ("verbatim", "target")),
         ("when,verbatim,verdict,id", "{i},the {i} was good in its way,{half},{i}", ("verbatim", "verdict")),
+        ("text,fine_label,coarse-label,n", "a good one,{third},{half},{half}", ("text", "coarse-label")),
+        (
+            "id,Sentence A,Sentence B,label",
+            "{i},a good one,a bad one,x",
+            ("Sentence A", "Sentence B", "label"),
+        ),
+        ("x1,x2,text,label", "{i},{i},a good one,x", ("text", "label")),
+        ("question,sentence,label", "was it good?,it was good,x", ("question", "sentence", "label")),
     ],
 )
 def test_columns_are_told_by_names_then_by_rows(
-    header: str, row: str, expected: tuple[str, str], tmp_path: Path
+    header: str, row: str, expected: tuple[str, ...], tmp_path: Path
 ) -> None:
-    lines = [row.format(i=index, half=index % 2) for index in range(20)]
+    lines = [row.format(i=index, half=index % 2, third=index % 3) for index in range(20)]
     (tmp_path / "a.csv").write_text("\n".join([header, *lines]))
     columns = choose(files.open_file(tmp_path / "a.csv"))
     assert (*columns.text, *columns.label) == expected

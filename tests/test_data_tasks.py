@@ -247,6 +247,22 @@ def test_names_of_the_hub_for_lists_of_class_labels(tmp_path: Path) -> None:
     assert load(tmp_path / "a.parquet").task.label_names == ("no", "yes")
 
 
+@pytest.mark.parametrize(
+    ("labels", "names", "expected"),
+    [
+        ([1, 0] * 50, ["good", "bad"] * 50, ("bad", "good")),
+        ([1, 0] * 50, ["good", "bad"] * 49 + ["bad", "bad"], ("0", "1")),  # 1 has two names
+        ([1, 0] * 50, ["good", "good"] * 50, ("0", "1")),
+        ([2, 1] * 50, ["good", "bad"] * 50, ("1", "2")),  # not 0 and 1, so their order is anyone's guess
+    ],
+)
+def test_names_in_a_column_beside_the_labels(
+    labels: list[int], names: list[str], expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = load(write_csv(tmp_path / "a.csv", ["label", "label_text"], [labels, names]))
+    assert found.task.label_names == expected
+
+
 def test_facts_of_label_sets(tmp_path: Path) -> None:
     found = load(labels_in(tmp_path / "a.jsonl", SETS))
     report = found.facts.splits["report"]

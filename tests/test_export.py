@@ -100,6 +100,7 @@ def test_int8_is_smaller_says_the_same_and_is_computed_once(kind: str, tmp_path:
     model = student() if kind == "compact" else bert(tmp_path)
     graphs.write(model, tmp_path / "model.onnx")
     content = (tmp_path / "model.onnx").read_bytes()
+    assert b".py" not in content, "no trace of where it was made"
     small = int8.quantised(content)
     held = onnx.load_from_string(small).graph.initializer
     of_bytes = sum(int(np.prod(one.dims)) for one in held if one.data_type == TensorProto.INT8)

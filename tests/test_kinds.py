@@ -13,6 +13,7 @@ from stepdown.compare import Pair, compare
 from stepdown.data.dataset import Task
 from stepdown.evaluate import Said, multi_label, regression
 from stepdown.objectives import Objective
+from stepdown.outputs import Calibration
 from stepdown.students import heads
 from stepdown.students.compact import CompactNetwork, CompactShape
 from stepdown.students.model import TextModel, logits
@@ -37,7 +38,7 @@ def sets(n: int = 400, skill: float = 2.0, seed: int = 0) -> tuple[np.ndarray, n
 
 def test_f1_counts_pairs_of_texts_and_labels() -> None:
     said = np.array([[2, 2, -2], [-2, 2, -2], [-2, -2, -2]], np.float32)
-    found = evaluate.measure(EMOTIONS, Said(said, (0.5, 0.5, 0.5)), np.array([2, 1, 0]))
+    found = evaluate.measure(EMOTIONS, Said(said), np.array([2, 1, 0]))
     # Right: joy and love of the first; wrong: love of the second; missed: joy of the second.
     assert found["micro_f1"].value == pytest.approx(2 * 2 / (3 + 3))
     assert found["macro_f1"].value == pytest.approx((2 / 3 + 2 / 3) / 2)  # anger occurs nowhere
@@ -49,35 +50,27 @@ def test_f1_counts_pairs_of_texts_and_labels() -> None:
 
 def test_divergence_and_agreement_are_zero_and_whole_with_oneself() -> None:
     said, labels = sets()
-    own = Said(said, (0.4,) * 3)
+    own = Said(said, Calibration(thresholds=(0.4,) * 3))
     found = evaluate.measure(EMOTIONS, own, labels, own)
     assert found["kl"].value == 0
     assert found["agreement"].value == 1
-    teacher = Said(sets(seed=1)[0], (0.6,) * 3)
+    teacher = Said(sets(seed=1)[0], Calibration(thresholds=(0.6,) * 3))
     apart = evaluate.measure(EMOTIONS, own, labels, teacher)["kl"].value
     loss = losses.binary_kl(torch.from_numpy(said), torch.from_numpy(teacher.outputs)).mean()
     assert apart == pytest.approx(float(loss), rel=1e-4)
 
 
-def test_the_threshold_is_the_best_of_all_for_micro_f1() -> None:
-    said, labels = sets(skill=1.0)
-    chosen = evaluate.thresholds(EMOTIONS, said, labels)
-    assert chosen is not None
-    assert len(set(chosen)) == 1
-    f1 = {t: evaluate.by_text(EMOTIONS, Said(said, (t,) * 3), labels).mean() for t in np.arange(1, 100) / 100}
-    assert f1[chosen[0]] == pytest.approx(max(f1.values()))
-    assert evaluate.thresholds(Task.of_classes(("no", "yes")), said[:, :2], labels % 2) is None
-
-
 def test_a_label_applies_at_its_threshold_and_not_below() -> None:
-    assert multi_label.applies(np.zeros((1, 2), np.float32), (0.5, 0.500001)).tolist() == [[True, False]]
+    assert multi_label.applies(
+        np.zeros((1, 2), np.float32), Calibration(thresholds=(0.5, 0.500001))
+    ).tolist() == [[True, False]]
 
 
 @pytest.mark.parametrize("kind", ["multi-label", "regression"])
 def test_values_by_text_have_the_metric_for_their_mean_and_its_spread(kind: str) -> None:
     if kind == "multi-label":
         task, (said, labels) = EMOTIONS, sets(2000, 1.0)
-        own = Said(said, (0.5,) * 3)
+        own = Said(said)
     else:
         task, labels = numbers(2000)
         noise = np.random.default_rng(1).normal(0, 20, 2000)
@@ -111,16 +104,16 @@ def test_a_constant_answer_has_no_correlation() -> None:
 def test_no_text_gives_no_metric_and_one_text_a_point() -> None:
     labels = numbers()[1]
     none = np.zeros((0, 3), np.float32)
-    assert evaluate.measure(EMOTIONS, Said(none, (0.5,) * 3), labels[:0]) == {}
+    assert evaluate.measure(EMOTIONS, Said(none), labels[:0]) == {}
     assert regression.measure(none[:, 0], none[:, 0]) == {}
-    one = evaluate.measure(EMOTIONS, Said(sets()[0][:1], (0.5,) * 3), np.array([0]))["micro_f1"]
+    one = evaluate.measure(EMOTIONS, Said(sets()[0][:1]), np.array([0]))["micro_f1"]
     assert (one.low, one.high) == (one.value, one.value)
 
 
 @pytest.mark.parametrize("skill", [0.0, 2.0])
 def test_a_teacher_of_sets_is_near_chance_if_it_guesses(skill: float) -> None:
     said, labels = sets(skill=skill)
-    own = Said(said, evaluate.thresholds(EMOTIONS, said, labels))
+    own = evaluate.suited(EMOTIONS, said, labels)
     assert evaluate.chance_test(EMOTIONS, own, labels).near == (skill == 0)
 
 
@@ -135,7 +128,7 @@ def test_f1_is_compared_in_pairs() -> None:
     for seed in range(3):
         for name, skill in (("weak", 0.5), ("strong", 2.0)):
             said, labels = sets(600, skill, seed)
-            rows[name].append(evaluate.by_text(EMOTIONS, Said(said, (0.5,) * 3), labels))
+            rows[name].append(evaluate.by_text(EMOTIONS, Said(said), labels))
     pair = Pair("arm", "weak", "strong", np.stack(rows["weak"]), np.stack(rows["strong"]))
     (found,) = compare([pair], "micro_f1")
     assert (found.verdict, found.metric) == ("better", "micro_f1")

@@ -93,9 +93,24 @@ def packed(context: Context, manifest: dict[str, Any]) -> Classifier:
     return Classifier.load(context.out / "bundle")
 
 
-def test_thresholds_come_from_the_cell_and_are_told(tmp_path: Path) -> None:
-    found = packed(a_context(tmp_path / "run", "several"), {"thresholds": [0.4, 0.4, 0.4]})
-    assert found.about.calibration == Calibration(1.0, "selection", 30, (0.4, 0.4, 0.4))
+def fitted(temperature: float, thresholds: list[float] | None = None) -> dict[str, Any]:
+    """A manifest that says so."""
+    return {
+        "calibration": {
+            "temperature": temperature,
+            "split": "selection",
+            "n": 30,
+            "thresholds": thresholds,
+        }
+    }
+
+
+def test_calibration_comes_from_the_cell_and_is_told(tmp_path: Path) -> None:
+    found = packed(a_context(tmp_path / "run", "several"), fitted(1.7, [0.4, 0.4, 0.4]))
+    assert found.about.calibration == Calibration(1.7, "selection", 30, (0.4, 0.4, 0.4))
+    pairs = packed(a_context(tmp_path / "pairs", "pairs"), fitted(0.25))
+    assert pairs.about.calibration == Calibration(0.25, "selection", 30)
+    assert pairs.temperature == 0.25
     assert (found.task, found.is_pair, found.label_names) == ("multi-label", False, LABELS)
     for said in (
         "those of 3 labels that apply, which may be none or several: praise, blame, question.",
@@ -104,12 +119,12 @@ def test_thresholds_come_from_the_cell_and_are_told(tmp_path: Path) -> None:
         'model.predict(["…"])',
     ):
         assert said in found.card
-    own = packed(a_context(tmp_path / "own", "several"), {"thresholds": [0.5, 0.25, 0.125]})
+    own = packed(a_context(tmp_path / "own", "several"), fitted(1.0, [0.5, 0.25, 0.125]))
     assert own.thresholds == (0.5, 0.25, 0.125)
     assert "at least its own threshold, 0.12 to 0.5, as chosen" in own.card
 
 
-def test_cells_without_thresholds_have_none(tmp_path: Path) -> None:
+def test_cells_without_calibration_have_none(tmp_path: Path) -> None:
     found = packed(a_context(tmp_path / "run", "number"), {})
     assert found.about.calibration == Calibration()
     assert (found.task, found.label_names) == ("regression", ("stars",))
@@ -183,4 +198,4 @@ def test_a_loss_is_told_in_the_metric_of_the_task(tmp_path: Path) -> None:
 
 def test_thresholds_of_another_number_of_labels_are_refused(tmp_path: Path) -> None:
     with pytest.raises((InputError, CheckError), match="3 numbers from 0 to 1"):
-        packed(a_context(tmp_path / "run", "several"), {"thresholds": [0.5]})
+        packed(a_context(tmp_path / "run", "several"), fitted(1.0, [0.5]))

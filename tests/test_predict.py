@@ -20,8 +20,8 @@ import pytest
 import tiny_bundle
 from click.testing import CliRunner
 
+from stepdown.cli.counting import RowProgress
 from stepdown.cli.predict import predict
-from stepdown.cli.rows import RowProgress
 from stepdown.errors import DataError, InputError
 from stepdown.runtime import Classifier, bundle
 from stepdown.runtime.columns import Wanted
@@ -450,18 +450,20 @@ def test_progress_is_told_in_place_or_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([0.0, 0.2, 1.0, 1.1, 2.0])
-    monkeypatch.setattr("stepdown.cli.rows.time.monotonic", lambda: next(clock))
-    live = RowProgress(live=True)
+    monkeypatch.setattr("stepdown.cli.counting.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    live = RowProgress()
     for rows, share in ((100, 0.1), (5000, 0.25), (5100, 0.26), (10_000, None)):
-        live(Counts(rows, share=share))
+        live(rows, share)
     live.end()
     told = capsys.readouterr().err.split("\r")[1:]
     assert told[0] == "5,000 rows, 5,000 a second, 25%, 3 s left"
     assert told[1].rstrip() == "10,000 rows, 5,000 a second"
     assert [part.strip() for part in told[2:]] == ["", ""]
     clock = iter([0.0, 29.0, 31.0, 32.0])
-    kept = RowProgress(live=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    kept = RowProgress()
     for rows in (100, 3100, 3200):
-        kept(Counts(rows))
+        kept(rows)
     kept.end()
     assert capsys.readouterr().err == "3,100 rows, 100 a second\n"

@@ -108,6 +108,110 @@ def test_only_what_an_answer_holds_takes_a_column_its_name(paths: dict[str, Path
         assert cells.items() >= columns.items()
 
 
+# --- answers held back ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["single", "several"])
+def test_what_no_label_is_sure_enough_of_gets_none(paths: dict[str, Path], name: str) -> None:
+    asked = Classifier.load(paths[name])
+    best = asked.predict_proba(TEXTS).max(1)
+    least = float(np.median(best))
+    result = CliRunner().invoke(predict, [str(paths[name]), *TEXTS, "--abstain-below", repr(least)])
+    assert result.exit_code == 0, result.output
+    found, plain = objects(result.stdout), objects(called(paths[name], *TEXTS))
+    silent = (best < np.float32(least)).tolist()
+    assert 0 < sum(silent) < len(TEXTS)
+    assert result.stderr == f"Abstained, no label reaching {least:g}: {sum(silent)} of {len(TEXTS)}.\n"
+    for answer, whole, no in zip(found, plain, silent, strict=True):
+        nothing = {"label": None} if name == "single" else {"labels": []}
+        assert answer == (whole | nothing | {"abstained": True} if no else whole)
+    guarded = asked.predict(TEXTS, abstain_below=least)
+    assert guarded == [None if no else own for no, own in zip(silent, asked.predict(TEXTS), strict=True)]
+
+
+def test_the_ends_hold_back_nothing_and_everything(paths: dict[str, Path]) -> None:
+    asked = Classifier.load(paths["several"])
+    assert asked.predict(TEXTS, abstain_below=0) == asked.predict(TEXTS)
+    assert asked.predict(TEXTS, abstain_below=1) == [None] * len(TEXTS)
+    assert answers(asked, TEXTS, 5, 0.0) == answers(asked, TEXTS, 5)
+    assert asked.predict([], abstain_below=0.5) == []
+
+
+def test_a_table_says_where_it_abstained(paths: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text,abstained,label\ngood movie!,a,x\nthe,b,y\n", encoding="utf-8")
+    arguments = ("--input", tmp_path / "in.csv", "--abstain-below", "1")
+    called(paths["single"], *arguments, "--output", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    names = ["text", "input_abstained", "input_label", "label", "score", "scores", "abstained", "truncated"]
+    assert list(rows[0]) == names
+    assert [(row["label"], row["abstained"], row["input_abstained"]) for row in rows] == [
+        ("", "true", "a"),
+        ("", "true", "b"),
+    ]
+    assert all(float(row["score"]) > 0.3 for row in rows)
+    # A name of ours is ours in every row, whether it says anything there or not.
+    (found,) = objects(
+        CliRunner()
+        .invoke(predict, [str(paths["single"]), *map(str, arguments[:2]), "--abstain-below", "0"])
+        .stdout.splitlines()[0]
+    )
+    assert found["input_abstained"] == "a"
+    assert "abstained" not in found
+    called(paths["several"], "the", "--abstain-below", "1", "--output", tmp_path / "out.tsv")
+    with (tmp_path / "out.tsv").open(encoding="utf-8", newline="") as opened:
+        (row,) = csv.DictReader(opened, delimiter="\t")
+    assert (row["labels"], row["abstained"]) == ("", "true")
+
+
+def test_abstentions_are_counted_beside_rows_that_cannot_be_read(
+    paths: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "good"}\nnothing\n{"text": "bad"}\n', encoding="utf-8")
+    arguments = ["--input", str(tmp_path / "in.jsonl"), "--abstain-below", "1", "--skip-bad-rows"]
+    result = CliRunner().invoke(predict, [str(paths["single"]), *arguments])
+    assert "Abstained, no label reaching 1: 2 of 2.\n" in result.stderr
+    assert "Rows that could not be read: 1; answered: 2." in result.stderr
+    assert "Abstained" not in CliRunner().invoke(predict, [str(paths["single"]), "good"]).stderr
+
+
+def test_what_can_be_no_probability_is_told(paths: dict[str, Path]) -> None:
+    for value in ("1.01", "-0.1", "sure"):
+        result = CliRunner().invoke(predict, [str(paths["single"]), "good", "--abstain-below", value])
+        assert (result.exit_code, result.stdout) == (2, ""), value
+        assert "--abstain-below" in result.stderr
+    assert "--abstain-below is nan" in refused(paths["single"], "good", "--abstain-below", "nan")
+    asked = Classifier.load(paths["single"])
+    for wrong in (1.5, float("nan"), True, "0.5"):
+        with pytest.raises(
+            InputError, match=r"abstain_below is .*; expected a probability, a number from 0 to 1"
+        ):
+            asked.predict(["good"], abstain_below=wrong)  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_number_has_no_probability_to_abstain_by(paths: dict[str, Path]) -> None:
+    told = refused(paths["number"], "good", "--abstain-below", "0.5")
+    assert told == (
+        "The model predicts a number, 'stars', and no probability to abstain by. Leave --abstain-below out."
+    )
+    with pytest.raises(InputError, match=r"no probability to abstain by\. Leave abstain_below out"):
+        Classifier.load(paths["number"]).predict(["good"], abstain_below=0.5)
+
+
+def test_no_temperature_changes_the_label(tmp_path: Path) -> None:
+    """At a high one, probabilities of logits that differ in their last digits are the same float32."""
+    table, matrix = tiny_bundle.weights(labels=3)
+    matrix[:, 1:] = matrix[:, :1] * np.float32([1 + 1e-6, 1 + 2e-6])
+    says = tiny_bundle.about(temperature=1000.0)
+    files = tiny_bundle.contents(tmp_path, tiny_bundle.model(table, matrix))
+    asked = Classifier(bundle.Bundle(says, files))
+    assert all(len(set(row)) == 1 for row in asked.predict_proba(TEXTS).tolist())
+    assert all(len(set(row)) == 3 for row in asked.logits(TEXTS).tolist())
+    labels = asked.predict(TEXTS)
+    assert [answer["label"] for answer in answers(asked, TEXTS, 5)] == labels
+    assert set(labels) == {"negative", "positive"}
+
+
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import pytest
 from stepdown import data, recipe
 from stepdown.errors import DataError
 from stepdown.propose import fitting_seeds, propose
+from stepdown.recipe.settings import views_for
 
 
 def write(path: Path, rows: int = 200, header: str = "review,verdict", labels: str = "ab") -> Path:
@@ -115,18 +116,36 @@ def test_every_kind_of_task_makes_a_recipe_that_loads_its_data(
     assert loaded.task.label_names == found.label_names
 
 
+def test_few_texts_get_views_and_many_have_none(tmp_path: Path) -> None:
+    found = propose(str(write(tmp_path / "a.csv")), tmp_path)
+    assert (
+        recipe.parse(tomllib.loads(recipe.template(**found.arguments())), base=tmp_path).transfer.views == 8
+    )
+    assert [views_for(texts) for texts in (0, 1, 7_000, 15_000, 24_000, 30_001, 10**6)] == [
+        8,
+        8,
+        7,
+        3,
+        1,
+        0,
+        0,
+    ]
+    none = recipe.template(**found.arguments() | {"views": 0})
+    assert recipe.parse(tomllib.loads(none), base=tmp_path).transfer is None
+
+
 @pytest.mark.parametrize(
     ("texts", "words", "seeds", "says"),
     [
         (15_000, 20, 3, "A run takes about 25 minutes on 2 cores"),
-        (18_000, 20, 2, "2 seeds, as 3 would take about 30 minutes"),
-        (24_000, 20, 1, "1 seed, as 3 would take about 40 minutes; a run takes about 24 minutes"),
-        (1_000_000, 20, 1, "about 17 hours"),
+        (18_000, 20, 2, "2 seeds, as 3 would take about 26 minutes"),
+        (24_000, 20, 1, "1 seed, as 3 would take about 30 minutes; a run takes about 21 minutes"),
+        (1_000_000, 20, 1, "about 15 hours"),
         (500, 10, 3, "about a minute"),
     ],
 )
 def test_seeds_fit_into_the_time(texts: int, words: float, seeds: int, says: str) -> None:
-    found, minutes, reason = fitting_seeds(texts, words)
+    found, minutes, reason = fitting_seeds(texts, words, views_for(texts))
     assert found == seeds
     assert says in reason
     assert (minutes <= 25) == (texts < 1_000_000)

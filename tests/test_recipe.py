@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stepdown.assets.builtin import BUILTINS
 from stepdown.data.files import SUFFIXES
 from stepdown.errors import RecipeError
-from stepdown.recipe import dump, load, load_sources, parse, shipped, template
+from stepdown.recipe import dump, load, load_sources, parse, score_columns, shipped, template
 from stepdown.recipe.faults import TABLES, literal
 from stepdown.recipe.paths import DATA_SUFFIXES, absolute
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS
@@ -109,18 +109,18 @@ def test_defaults_are_those_of_the_design() -> None:
         ),
         (
             {"model": "compact", "max_params": 250_000},
-            {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 4e-3}
+            {"kind": "compact", "max_params": 250_000, "loss": None, "epochs": None, "learning_rate": 4e-3}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
             | {"core": "gru", "max_bytes": None, "word_dropout": 0.1, "hint_weight": 0.0},
         ),
         (
             {"model": "compact", "max_bytes": 900_000, "core": "conv"},
             {"kind": "compact", "max_params": None, "max_bytes": 900_000, "core": "conv"}
-            | {"learning_rate": 8e-3, "epochs": 10},
+            | {"learning_rate": 8e-3, "epochs": None},
         ),
         (
             {"model": "bag", "max_params": 250_000},
-            {"kind": "bag", "max_params": 250_000, "loss": None, "epochs": 10, "learning_rate": 2e-2}
+            {"kind": "bag", "max_params": 250_000, "loss": None, "epochs": None, "learning_rate": 2e-2}
             | {"batch_size": None, "weight_decay": 0.01, "warmup": 0.05, "ema": 0.999, "layers": None}
             | {"core": None},
         ),
@@ -419,14 +419,53 @@ def test_the_template_of_pairs_shows_pairs_of_unlabelled_texts_too() -> None:
     assert parse(tomllib.loads(text)).data.label == ("a", "b")
 
 
+# Teachers that are no model
+
+
+def test_ready_soft_labels_name_their_columns() -> None:
+    assert score_columns("labels:no,yes") == ("no", "yes")
+    assert score_columns('labels:"a, b", c') == ("a, b", "c")
+    assert score_columns("labels:score_*") == ("score_*",)
+    assert score_columns("user/labels") is None
+    recipe = parse(small(teacher={"model": "labels:no,yes", "scores": "logits"}))
+    assert recipe.teacher.scores == "logits"
+    assert parse(tomllib.loads(dump(recipe))) == recipe
+
+
+def test_data_may_have_no_labels() -> None:
+    recipe = parse(small(data={"label": []}))
+    assert recipe.data.label == ()
+    assert parse(tomllib.loads(dump(recipe))).data.label == ()
+
+
+LAYERS = [{"model": "teacher:2"}]
+HINTS = [{"model": "compact", "max_params": 9_000, "hint_weight": 1.0}]
+READY = {"model": "labels:no,yes"}
+
+
 @pytest.mark.parametrize(
     ("tables", "expected"),
     [
-        ({"teacher": {"model": ["user/a", "labels:p"]}}, "teacher.model: ready soft labels (labels:…) are not"),
-        ({"teacher": {"model": "labels:p"}}, "teacher.model: ready soft labels (labels:…) are not read by"),
+        ({"teacher": {"model": "labels:"}}, 'teacher.model: found "labels:"; expected "labels:" and the columns'),
+        ({"teacher": {"model": "labels:a,,b"}}, 'teacher.model: found "labels:a,,b"; expected "labels:" and'),
+        ({"teacher": {"model": 'labels:"a'}}, 'teacher.model: found "labels:\\"a"; expected "labels:" and the'),
+        ({"teacher": {"model": "labels:a*,b"}}, 'teacher.model: found "labels:a*,b"; a pattern has one * and stands'),
+        ({"teacher": {"model": "labels:a,a"}}, 'teacher.model: found the column "a" 2 times; expected it once'),
+        ({"teacher": {"model": "labels:text,a"}}, 'teacher.model: found "text", the column of the text; expected col'),
+        ({"teacher": {"model": ["user/a", "labels:p"]}}, 'teacher.model: found "labels:p" among several teachers; it'),
+        ({"teacher": {"model": "user/a", "scores": "probabilities"}}, 'teacher.scores: found "probabilities", but a'),
+        ({"teacher": {**READY, "scores": "logit"}}, 'teacher.scores: found "logit"; expected "probabilities" or "log'),
+        ({"teacher": {**READY, "epochs": 2}}, "teacher.epochs: found 2, but the teacher is \"labels:no,yes\", and"),
+        ({"teacher": {**READY, "label_map": {"a": "b"}}}, "teacher.label_map: found { a = \"b\" }, but the teacher is"),
+        ({"teacher": READY, "rungs": LAYERS}, 'rungs.0.model: found "teacher:2", but the teacher is "labels:no,yes",'),
+        ({"teacher": READY, "rungs": HINTS}, 'rungs.0.hint_weight: found 1.0, but the teacher is "labels:no,yes", wh'),
+        ({"teacher": READY, "transfer": {"views": 2}}, "transfer.views: found 2, but the teacher is \"labels:no,yes\""),
+        ({"teacher": READY, "transfer": {"split_sentences": True}}, "transfer.split_sentences: found true, but the t"),
     ],
 )  # fmt: skip
-def test_what_this_version_leaves_out_is_refused_in_a_sentence(tables: dict[str, Any], expected: str) -> None:
+def test_what_needs_a_model_is_refused_where_the_teacher_is_none(
+    tables: dict[str, Any], expected: str
+) -> None:
     [fault] = faults_of(small(**tables))
     assert fault.startswith(expected)
 
@@ -813,7 +852,8 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     # What has no default in any kind stays out: TOML has no null.
     optional = {"train", "validation", "test", "task", "label_names", "label_separator", "label_map"}
     optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text", "gold_learning_rate"}
-    by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate"), ("rungs", "batch_size")}
+    by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate")}
+    by_the_data |= {("teacher", "scores"), ("rungs", "batch_size"), ("rungs", "epochs")}
     for name, table in TABLES.items():
         for key in table.model_fields:
             if name == "sources":  # none, unless there are any
@@ -824,7 +864,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
                 own_size = key in ("max_params", "core") and entry["model"] != "compact"
                 left_open = key in optional or (name, key) in by_the_data
                 assert key in entry or left_open or override or own_size, (name, key)
-    assert stated["rungs"][1]["epochs"] == DEFAULTS["compact"].epochs
+    assert [rung.get("epochs") for rung in stated["rungs"]] == [DEFAULTS["huggingface"].epochs, None]
     assert [rung.get("loss") for rung in stated["rungs"]] == ["kl", None]
 
 
@@ -970,8 +1010,9 @@ def test_what_is_dumped_is_read_as_an_equal_recipe(mapping: dict[str, Any]) -> N
 def test_what_is_dumped_does_not_hang_on_the_defaults_of_a_kind(mapping: dict[str, Any]) -> None:
     stated = tomllib.loads(dump(parse(mapping)))
     for rung in stated["rungs"]:
-        # Batches of what is built to a budget go by the number of its texts, its loss by the number of classes.
-        assert set(DEFAULTS["compact"].__dataclass_fields__) - {"batch_size", "loss"} <= set(rung)
+        # What is built to a budget has passes and batches by the number of its texts, its loss by that of its classes.
+        by_the_data = {"batch_size", "loss", "epochs"}
+        assert set(DEFAULTS["compact"].__dataclass_fields__) - by_the_data <= set(rung)
 
 
 @given(
@@ -1062,7 +1103,8 @@ def test_the_template_explains_every_key_that_works() -> None:
 
 def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     text = template("x", {"source": "a.csv", "text": "t", "label": "l"})
-    examples = "train|validation|test|task|label_names|label_separator|label_map|loss|unlabeled|text|max_texts|max_rows"
+    examples = "train|validation|test|task|label_names|label_separator|label_map|scores|loss|unlabeled|text|max_texts"
+    examples += "|max_rows"
     # These go by the data or the model.
     examples += "|max_bytes|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)

@@ -7,6 +7,7 @@ import functools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from importlib import resources
@@ -22,9 +23,10 @@ from stepdown import report, results
 from stepdown.compare import Pair, compare, share_interval
 from stepdown.data.facts import Conflicts, Facts, Lengths, Overlap, Removed, SplitFacts
 from stepdown.errors import InputError
-from stepdown.evaluate import Metric
+from stepdown.evaluate import Answered, Metric
 from stepdown.evaluate.single_label import measure
-from stepdown.report import content, figures, plot
+from stepdown.outputs import Calibration
+from stepdown.report import content, figures, plot, spending
 from stepdown.report.markdown import escape
 from stepdown.report.terminal import _width
 from stepdown.results import Arm, Cell, Data, Environment, Results, Spent, Summary, Table
@@ -40,6 +42,73 @@ GATHERED = TransferFacts(8000, 0, (SourceFacts("reviews.csv", 5000, 0, 0, 12, 84
 SPENT = Spent(
     250_000, None, (Table("words", 2_000, 32), Table("words", 9_000, 16)), "gru", 56, 208_000, 31_312, 0.981
 )
+
+
+def calibrated(note: str | None = None, sets: bool = False) -> dict[str, Any]:
+    """The results of a run whose models were calibrated, or were not because of `note`."""
+    found = a_run()
+    fitted = Calibration(1.0 if note else 2.114, None if note else "selection", None if note else 1355)
+    if sets:
+        fitted = replace(fitted, thresholds=(0.3, 0.4))
+    answered = (
+        Answered(0.5, Metric(1.0, 0.99, 1.0, 400), Metric(0.82, 0.78, 0.85, 400)),
+        Answered(0.9, Metric(0.625, 0.58, 0.67, 400), Metric(0.952, 0.92, 0.975, 250)),
+        Answered(0.99, Metric(0.0, 0.0, 0.01, 400), None),
+    )
+    for cell in found["cells"]:
+        cell["calibration"], cell["calibration_note"] = asdict(fitted), note
+        cell["abstaining"] = [] if sets else [asdict(one) for one in answered]
+        cell["metrics"]["ece"] = Metric(0.036, 0.0, 0.041, 400)
+        if not note:
+            cell["metrics"]["ece_uncalibrated"] = Metric(0.085, 0.066, 0.105, 400)
+            cell["metrics"]["nll_uncalibrated"] = Metric(0.4747, 0.4, 0.5, 400)
+    results.validate(json.loads(json.dumps(found, default=asdict)))
+    return found
+
+
+def flat(page: str) -> str:
+    """A page as one line, without the marks of Markdown."""
+    return " ".join(page.replace("\\", "").split())
+
+
+LAYOUTS = (report.terminal, report.markdown, report.html, report.card)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_calibration_is_told_before_and_after(layout: Callable[..., str]) -> None:
+    told = flat(layout(calibrated()))
+    assert "Scores are calibrated: temperature 2.11, fitted on 1,355 selection texts." in told
+    assert ": 3.6% (0.0 to 4.1), 8.5% (6.6 to 10.5) before calibration. It is the mean distance" in told
+    assert (
+        "With --abstain-below 0.9, 62.5% of them are answered, 95.2% (92.0 to 97.5) of these rightly." in told
+    )
+    assert "--abstain-below 0.5" not in told, "all are answered"
+    assert "--abstain-below 0.99" not in told, "none is answered"
+    several = flat(layout(calibrated(sets=True)))
+    assert "between a score and how often any label applies." in several
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_could_not_be_calibrated_is_told_with_the_reason(layout: Callable[..., str]) -> None:
+    told = layout(calibrated(f"All 30 selection texts have the label {HOSTILE}."))
+    assert "Scores are not calibrated but as the network gives them. All 30 selection texts have" in flat(
+        told
+    )
+    assert "before calibration" not in told
+    assert "<script" not in told.replace("\\", "") or layout is not report.html
+    assert "\x1b" not in told
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_models_without_probabilities_have_no_calibration(layout: Callable[..., str]) -> None:
+    assert "Scores are" not in layout(a_run())
+
+
+def test_the_table_of_cells_has_temperatures_where_there_are_any() -> None:
+    page = report.html(calibrated())
+    assert '<th scope="col">ECE before</th><th scope="col">temperature</th>' in page
+    assert "<td>0.0850</td><td>2.11</td>" in page
+    assert "temperature" not in report.html(a_run()).split("Where it ran")[0]
 
 
 def with_members() -> dict[str, Any]:
@@ -108,7 +177,9 @@ def a_run(
             add(len(above) + 1, "bidirectional GRU, 20K words", arm, seed, 249_312)
     last = [np.stack([correct[f"rung{len(above) + 1}-{arm}-seed{s}"] for s in range(seeds)]) for arm in arms]
     pairs = [Pair("arm", arms[i], arms[j], last[i], last[j]) for i, j in combinations(range(len(arms)), 2)]
-    pairs.append(Pair("rung", "teacher", f"rung {len(above) + 1}", correct["teacher"][None], last[-1]))
+    pairs.append(
+        Pair("rung", "teacher", f"rung {len(above) + 1} ({arms[-1]})", correct["teacher"][None], last[-1])
+    )
     student = cells[-1]
     rows = results.table(cells, correct, agreed)
     made = Results(
@@ -321,7 +392,7 @@ def test_what_a_budget_was_spent_on_is_a_sentence(run: dict[str, Any]) -> None:
     )
     assert told[1].split(": ")[1].split(" ×")[0] in report.card(run)
     bag = Spent(None, 500_000, (Table("words", 9, 2), Table("word pairs", 70, 1)), None, None, 88, 6, 1.0)
-    said = content.spending(1, "bag", bag)
+    said = spending.spending(1, "bag", bag)
     assert "of at most 500 kB, 88 parameters are in tables (words 9 × 2; word pairs 70 × 1) and 6 in" in said
 
 
@@ -588,7 +659,7 @@ def test_the_card_of_another_cell_tells_of_that_cell(run: dict[str, Any]) -> Non
         text = report.card({**run, "summary": {**run["summary"], "bundle_cell": cell["id"]}})
         own = cell["metrics"]["accuracy"]["value"]
         assert f"Accuracy on 400 texts kept aside: {own * 100:.1f}%" in text
-        assert f"Mean over 3 seeds trained alike: {mean * 100:.1f}%." in text
+        assert f"Mean over 3 seeds trained alike: {mean * 100:.1f}% (" in text
         chosen = cell["selection_metrics"]["accuracy"]["value"] == best
         assert ("did best on the selection texts" in text) is chosen
     assert len({cell["metrics"]["accuracy"]["value"] for cell in alike}) > 1

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from safetensors.numpy import load_file
+from websites import own_cache
 
 from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.cli import cli
-from stepdown.errors import InputError, ModelError, StoreError
+from stepdown.errors import HubError, InputError, ModelError, StoreError
 from stepdown.ladder import cells
 from stepdown.ladder.context import Ended, Happening
 from stepdown.ladder.estimate import estimate
-from stepdown.runtime import LongTexts, Source
+from stepdown.runtime import LongTexts, Source, bundle
 from tests.conftest import corpus, make_teacher
 
 Recipes = Callable[..., Path]
@@ -282,6 +283,9 @@ def test_any_cell_can_be_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
     target = tmp_path / "mine.stepdown"
     packing.export_cell(tmp_path / "run", "rung1-seed0", target)
     assert set(Classifier.load(target).predict(["a good word1", "a bad word2"])) <= {"negative", "positive"}
+    for content in bundle.read(target).files.values():
+        assert str(tmp_path).encode() not in content
+        assert b"site-packages" not in content
 
     whole = Classifier.load(tmp_path / "run/bundle")
     words = ("--weights", "int8", "--max-length", "100", "--long-texts", "whole-and-sentences")
@@ -358,6 +362,22 @@ def test_what_cannot_be_packed_so_is_told(
     assert isinstance(found.exception, InputError)
     assert says in str(found.exception)
     assert not (tmp_path / "b").exists()
+
+
+def test_a_model_of_a_run_becomes_a_folder_for_the_web(
+    packable: Path, own_environment: dict[str, str], tmp_path: Path
+) -> None:
+    with own_cache(own_environment):
+        words = ("--weights", "int8", "--rename", "negative=bad", "--name", "verdicts")
+        found = invoke("export", packable, "--format", "web", "--out", tmp_path / "site", *words)
+    if isinstance(found.exception, HubError):
+        pytest.skip(f"needs onnxruntime-web from npm's registry: {found.exception}")
+    assert found.exit_code == 0, found.output
+    assert "Stored as int8" in found.stderr
+    packed = Classifier.load(tmp_path / "site" / "bundle")
+    assert packed.label_names == ("bad", "positive")
+    assert packed.about.weights.type == "int8"
+    assert "<title>verdicts · stepdown</title>" in (tmp_path / "site/index.html").read_text(encoding="utf-8")
 
 
 def test_check_texts_of_older_runs_are_read(packable: Path, tmp_path: Path) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import stepdown
+from stepdown import runs
+from stepdown.cli import cli
+from stepdown.evaluate.abstaining import TRIED
+from stepdown.packing import Wishes, export_cell
+from stepdown.recipe import load
 from tests.conftest import BAD, FILLER, GOOD, make_teacher
 
 
@@ -20,7 +27,7 @@ def texts_and_words(n: int) -> tuple[list[str], list[set[str]]]:
     for _ in range(n):
         words = list(draw.choice(FILLER, draw.integers(4, 9)))
         said = {str(word) for word in draw.choice([*GOOD, *BAD], draw.integers(0, 3))}
-        words += said
+        words += sorted(said)  # a set has another order in every process
         texts.append(" ".join(draw.permutation(words)))
         told.append(said)
     return texts, told
@@ -64,6 +71,10 @@ def test_a_run_with_several_labels_a_text(tmp_path: Path) -> None:
     assert set(model.predict(["word1 good word2 bad", "word3 word4"])[0]) == {"good", "bad"}
     assert all(0 < threshold < 1 for threshold in model.thresholds)
     assert model.about.calibration.split == "selection"
+    student = next(c for c in results["cells"] if c["id"] == results["summary"]["bundle_cell"])
+    assert asdict(model.about.calibration) == student["calibration"] | {"thresholds": model.thresholds}
+    assert {"ece", "ece_uncalibrated"} < set(student["metrics"])
+    assert student["abstaining"] == []
     assert "micro F1" in done.table()
     assert "2 labels, any number of which may apply to a text: good, bad." in done.table()
     assert "Micro F1" in model.card
@@ -101,3 +112,65 @@ def test_a_run_on_pairs(tmp_path: Path) -> None:
     assert done.results["metric"] == "accuracy"
     assert '"…" "…"' in done.table()
     assert done.results["summary"]["accuracy"]["value"] > 0.8
+
+
+def measured(model: Path, data: Path) -> dict[str, dict[str, float]]:
+    words = ["evaluate", str(model), str(data), "--text", "text", "--label", "label", "--json"]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout)["metrics"])
+
+
+def test_a_calibration_is_one_wherever_it_is_told(tmp_path: Path) -> None:
+    texts, told = texts_and_words(900)
+    draw = np.random.default_rng(1)
+    # One label in six is wrong, so that nobody can be sure.
+    labels = [bool(said & set(GOOD)) != (draw.random() < 1 / 6) for said in told]
+    rows: list[list[object]] = [
+        [text, "yes" if own else "no"] for text, own in zip(texts, labels, strict=True)
+    ]
+    write(tmp_path / "data.csv", ["text", "label"], rows)
+    wanted = recipe(tmp_path, {"text": "text", "label": "label"}, ("direct",))
+    done = run(tmp_path, wanted)
+    results = done.results
+    for cell in results["cells"]:
+        fitted = cell["calibration"]
+        assert cell["calibration_note"] is None
+        assert (fitted["split"], fitted["n"]) == ("selection", results["data"]["selection"])
+        assert fitted["temperature"] != 1
+        assert {"ece", "ece_uncalibrated", "nll", "nll_uncalibrated"} < set(cell["metrics"])
+        assert [one["below"] for one in cell["abstaining"]] == list(TRIED)
+        # It was fitted there, so there it can only be better.
+        on_selection = cell["selection_metrics"]
+        assert on_selection["nll"]["value"] <= on_selection["nll_uncalibrated"]["value"]
+    name = results["summary"]["bundle_cell"]
+    (student,) = (cell for cell in results["cells"] if cell["id"] == name)
+    model = done.classifier()
+    calibration = student["calibration"]
+    assert asdict(model.about.calibration) == calibration
+    # What the bundle and the cell's folder say on the report texts is what the run told of them.
+    context = runs.open_run(load(str(tmp_path / "run" / "recipe.toml")), tmp_path / "run")
+    split, names = context.dataset.report, context.dataset.task.label_names
+    told_rows = [[text, names[label]] for text, label in zip(split.texts, split.labels, strict=True)]
+    write(tmp_path / "report.csv", ["text", "label"], told_rows)
+    for place in (tmp_path / "run/bundle", tmp_path / "run/cells" / name):
+        found = measured(place, tmp_path / "report.csv")
+        for metric in ("accuracy", "ece", "ece_uncalibrated", "nll", "nll_uncalibrated"):
+            assert found[metric]["value"] == pytest.approx(student["metrics"][metric]["value"], abs=1e-4)
+    # Asked to abstain, the bundle answers as many as the report says, and as many of them rightly.
+    for one in student["abstaining"]:
+        said = model.predict(split.texts, abstain_below=one["below"])
+        answered = [
+            own == names[label] for own, label in zip(said, split.labels, strict=True) if own is not None
+        ]
+        assert len(answered) == pytest.approx(one["share"]["value"] * one["share"]["n"])
+        assert not answered or np.mean(answered) == pytest.approx(one["accuracy"]["value"])
+    temperature = f"{calibration['temperature']:.3g}"
+    line = (
+        f"Scores are calibrated: temperature {temperature}, fitted on {calibration['n']:,} selection texts."
+    )
+    for page in (done.table(), (tmp_path / "run/report.html").read_text(encoding="utf-8"), model.card):
+        assert line in " ".join(page.replace("\\", "").split())
+    # Stored as int8, it keeps what was fitted.
+    path, _ = export_cell(tmp_path / "run", None, tmp_path / "b.stepdown", Wishes("int8", accept_loss=True))
+    assert asdict(stepdown.Classifier.load(path).about.calibration) == calibration

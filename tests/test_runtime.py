@@ -18,16 +18,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import tiny_bundle
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
 from test_tokens import HARD_TEXTS
 
 from stepdown.errors import BundleError, InputError, StoreError
-from stepdown.runtime import About, Classifier, LongTexts, bundle, graph
+from stepdown.runtime import About, Classifier, LongTexts, bundle
 from stepdown.runtime.about import decode, encode
 from stepdown.runtime.network import split
 from stepdown.tokens import sentences as cutter
@@ -458,85 +456,7 @@ def test_what_is_no_bundle_is_told(tmp_path: Path, make: str) -> None:
         Classifier.load(target)
 
 
-# --- the graph --------------------------------------------------------------------------------------
-
-
-def changed(change: Callable[[onnx.ModelProto], None]) -> onnx.ModelProto:
-    made = tiny_bundle.model(*tiny_bundle.weights())
-    change(made)
-    return made
-
-
-def external(made: onnx.ModelProto) -> None:
-    tensor = made.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="../../etc/passwd")
-
-
-def hidden_external(made: onnx.ModelProto) -> None:
-    tensor = TensorProto(name="t", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value="x")
-    inner = helper.make_graph([helper.make_node("Constant", [], ["t"], value=tensor)], "inner", [], [])
-    node = helper.make_node("If", ["zero"], ["x"], then_branch=inner, else_branch=inner)
-    made.graph.node.append(node)
-
-
-def custom_domain(made: onnx.ModelProto) -> None:
-    made.graph.node[0].domain = "evil.ops"
-
-
-def custom_opset(made: onnx.ModelProto) -> None:
-    made.opset_import.append(helper.make_opsetid("evil.ops", 1))
-
-
-def loop(made: onnx.ModelProto) -> None:
-    body = helper.make_graph([], "body", [], [])
-    made.graph.node.append(helper.make_node("Loop", ["", ""], [], body=body))
-
-
-def training(made: onnx.ModelProto) -> None:
-    made.training_info.add().algorithm.name = "x"
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (external, "data outside itself"),
-        (hidden_external, "data outside itself"),
-        (custom_domain, r"domain 'evil\.ops'"),
-        (custom_opset, r"domain 'evil\.ops'"),
-        (loop, "operator Loop"),
-        (training, "training"),
-    ],
-)
-def test_graphs_that_reach_out_are_refused(
-    change: Callable[[onnx.ModelProto], None], says: str, tmp_path: Path
-) -> None:
-    files = tiny_bundle.contents(tmp_path, changed(change))
-    with pytest.raises(BundleError, match=says):
-        Classifier(bundle.Bundle(tiny_bundle.about(), files))
-
-
-def other_output(made: onnx.ModelProto) -> None:
-    made.graph.output[0].name = "mean"
-    del made.graph.node[-1]
-
-
-def other_opset(made: onnx.ModelProto) -> None:
-    made.opset_import[0].version = 999
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [(other_output, "other inputs and outputs"), (other_opset, "cannot be run by onnxruntime")],
-)
-def test_graphs_that_do_not_fit_are_refused(
-    change: Callable[[onnx.ModelProto], None], says: str, tmp_path: Path
-) -> None:
-    files = tiny_bundle.contents(tmp_path, changed(change))
-    with pytest.raises(BundleError, match=says):
-        Classifier(bundle.Bundle(tiny_bundle.about(), files))
+# --- parts that do not fit ---------------------------------------------------------------------------
 
 
 def test_a_stranger_who_renews_the_checksums_gains_nothing(
@@ -576,19 +496,6 @@ def test_parts_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
     native = replace(about, weights=replace(about.weights, format="safetensors"))
     with pytest.raises(BundleError, match="need torch to run"):
         Classifier(bundle.Bundle(native, files))
-
-
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_the_look_into_a_graph_survives_anything(data: st.DataObject) -> None:
-    content = bytearray(tiny_bundle.model(*tiny_bundle.weights()).SerializeToString())
-    for _ in range(data.draw(st.integers(1, 8))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    for made in (bytes(content), data.draw(st.binary(max_size=200))):
-        try:
-            graph.check(made, "it")
-        except BundleError as error:
-            assert "\n" not in str(error)  # noqa: PT017
 
 
 # --- what it needs ----------------------------------------------------------------------------------
@@ -653,8 +560,8 @@ def test_the_pattern_of_the_page_is_the_one_in_use() -> None:
 
 def test_the_markup_and_the_abbreviations_of_the_page_are_those_in_use() -> None:
     for pattern in (cutter._BLOCK_TAG, cutter._INLINE_TAG):
-        assert f"`{pattern.pattern}`" in PAGE
-    listed = re.search(r"whatever the\s+case, one of: (.*?)\.\n4\.", PAGE, re.DOTALL)
+        assert f"`{pattern.pattern.replace('?ai:', '?:')}`" in PAGE
+    listed = re.search(r"in lower case, one of: (.*?)\.\n4\.", PAGE, re.DOTALL)
     assert listed is not None
     assert set(listed[1].split()) == cutter._ABBREVIATIONS
 

@@ -29,7 +29,7 @@ from stepdown.runtime import Classifier, bundle
 from stepdown.runtime.predict import answers
 from stepdown.serve import Limits, bodies, erasure, schemas, service
 from stepdown.serve.app import create_app
-from stepdown.serve.page import page
+from stepdown.serve.front import front
 
 LIMITS = Limits(texts=20, characters=1000, body=4000, queue=50)
 TEXTS = ["good movie!", "not a bad one", "good " * 99, "", "שלום 😂", "\x00 <b>"]
@@ -178,11 +178,22 @@ def test_the_model_its_card_and_its_limits_are_told(client: TestClient, classifi
         (b"null", 422, "The body is null; expected an object."),
         (b'["good"]', 422, 'The body is ["good"]; expected an object.'),
         (b"{}", 422, "'texts' is missing."),
-        (b'{"text": ["a"]}', 422, "'texts' is missing. \"text\" is unknown; known are texts, top."),
+        (
+            b'{"text": ["a"]}',
+            422,
+            "'texts' is missing. \"text\" is unknown; known are texts, top, abstain_below.",
+        ),
         (b'{"texts": []}', 422, "texts is empty; expected at least one text."),
         (b'{"texts": "good"}', 422, 'texts is "good"; expected a list of texts.'),
         (b'{"texts": null}', 422, "texts is null; expected a list of texts."),
         (b'{"texts": ["a", 5, null]}', 422, "texts.1 is 5; expected a text."),
+        (
+            b'{"texts": ["a"], "abstain_below": 1.5}',
+            422,
+            "abstain_below is 1.5; expected a probability, a number",
+        ),
+        (b'{"texts": ["a"], "abstain_below": NaN}', 422, "abstain_below is NaN; expected a probability"),
+        (b'{"texts": ["a"], "abstain_below": "0.5"}', 422, 'abstain_below is "0.5"; expected a probability'),
         (b'{"texts": ["a"], "top": -1}', 422, "top is -1; expected a whole number, 0 or more."),
         (b'{"texts": ["a"], "top": 1.5}', 422, "top is 1.5; expected a whole number"),
         (b'{"texts": ["a"], "top": true}', 422, "top is true; expected a whole number"),
@@ -418,7 +429,7 @@ def test_the_page_may_run_its_own_script_and_nothing_else(client: TestClient) ->
         digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
         assert policy[f"{tag}-src"] == f"'sha256-{digest}'"
     assert set(re.findall(r"https?://[^'\"\s<)]+", said.text)) <= {"http://www.w3.org/2000/svg"}
-    assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(|\son\w+=", page().html)
+    assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(|\son\w+=", front().html)
 
 
 def test_every_answer_has_the_headers_that_keep_browsers_safe(client: TestClient) -> None:

@@ -56,6 +56,7 @@ def page(browser: Browser, server: Served) -> Iterator[Browser]:
     browser.size(1000, 800)
     browser.open(server.url)
     browser.until(f"document.title === {f'The *card* {EVIL} · stepdown'!r}")
+    browser.until("document.activeElement.id === 'text'")
     yield browser
     # Whatever a test did: nothing was blocked or failed, and nobody else was asked for anything.
     wrong = ("Log.entryAdded", "Runtime.exceptionThrown", "Page.javascriptDialogOpening")

@@ -60,7 +60,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
             page.events.clear()
             page.size(1000, 800)
             page.open(urls[name])
-            page.until("model")
+            page.until("model && document.activeElement.id === 'text'")
             return Kind(page, Classifier.load(folder / name))
 
         yield open_kind

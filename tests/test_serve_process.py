@@ -24,6 +24,7 @@ pytest.importorskip("prometheus_client", reason="needs the extra serve")
 
 from stepdown.cli.serve import serve
 from stepdown.errors import InputError, WorkError
+from stepdown.page import title
 from stepdown.runtime import Classifier, bundle
 from stepdown.runtime.predict import answers
 from stepdown.serve import server as servers
@@ -216,9 +217,9 @@ def test_a_listener_is_at_the_address_that_its_url_says() -> None:
 
 
 def test_a_bundle_is_called_by_its_card() -> None:
-    assert servers.title("runs/demo/bundle", "# my\\_model \\<b\\>\n\nIt is.") == "my_model <b>"
-    assert servers.title("/home/someone/mine.stepdown", "") == "mine"
-    assert servers.title(".", "#\n# no title") == "model"
+    assert title("runs/demo/bundle", "# my\\_model \\<b\\>\n\nIt is.") == "my_model <b>"
+    assert title("/home/someone/mine.stepdown", "") == "mine"
+    assert title(".", "#\n# no title") == "model"
 
 
 def test_a_bundle_that_is_none_is_told_and_frees_the_port() -> None:

@@ -103,6 +103,31 @@ def test_a_number_has_no_labels_to_score(path: str, folder: Path) -> None:
             assert client.post(path, json=body | {"label": "stars"}).status_code == 200
 
 
+@pytest.mark.parametrize("task", ["single-label", "multi-label"])
+def test_a_request_may_ask_for_sure_answers_alone(task: TaskKind, folder: Path) -> None:
+    classifier = classifier_of(task, False, folder)
+    with asked(classifier) as client:
+        middle = float(np.median(classifier.predict_proba(TEXTS).max(1)))
+        for below, count in ((0, 0), (middle, 2), (1, 4)):
+            body = {"texts": TEXTS, "abstain_below": below}
+            said = client.post("/predict", json=body).json()["predictions"]
+            assert said == answers(classifier, TEXTS, 5, below)
+            assert sum("abstained" in one for one in said) == count
+        said = client.post("/predict", json={"texts": TEXTS, "abstain_below": None}).json()["predictions"]
+        assert said == answers(classifier, TEXTS, 5)
+        assert '"abstain_below" is unknown' in refused(
+            client, "/explain", {"text": "good", "abstain_below": 0.5}
+        )
+
+
+def test_a_number_has_no_probability_to_abstain_by(folder: Path) -> None:
+    with asked(classifier_of("regression", False, folder)) as client:
+        assert refused(client, "/predict", {"texts": ["good"], "abstain_below": 0.5}) == (
+            "The model predicts a number, 'stars', and no probability to abstain by. Leave abstain_below out."
+        )
+        assert client.post("/predict", json={"texts": ["good"], "abstain_below": None}).status_code == 200
+
+
 # --- words that mattered ------------------------------------------------------------------------------
 
 

@@ -273,6 +273,7 @@ def test_facts_are_plain_and_readable(tmp_path: Path) -> None:
         "origin": "the test split that came with the data.",
         "without": 0,
         "values": None,
+        "given": "test",
     }
     assert (facts["conflicts"]["texts"], facts["conflicts"]["rows"]) == (1, 2)
     said = found.facts.as_text()

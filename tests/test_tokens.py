@@ -102,6 +102,8 @@ def test_sentences_are_those_of_the_shared_vectors(case: dict[str, Any]) -> None
 def test_sentences_take_time_in_proportion_to_the_text() -> None:
     assert list(sentences("<" * 50_000)) == ["<" * 50_000]
     assert len(list(sentences("... " * 20_000 + "A"))) <= 20_001
+    assert list(sentences("." * 200_000 + "x")) == ["." * 200_000 + "x"]
+    assert list(sentences("&#" + "9" * 100_000 + "; &#" + "0" * 100_000 + "65;")) == ["\ufffd A"]
 
 
 # --- words ----------------------------------------------------------------------------------------

@@ -11,14 +11,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stepdown.runtime import About, Bundle, Calibration, LongTexts, Source
 from stepdown.tasks import TaskKind
-from stepdown.tokens import Words
+from stepdown.tokens import Tokenizer, Words
 
 WORDS = Words(("good", "bad", "movie", "the", "a", "not", "!", ".", "g", "o", "b", "d", "n't", "do"))
 LABELS = ("negative", "neutral", "positive")
 WIDTH = 4
 
 
-def weights(words: Words = WORDS, labels: int = len(LABELS)) -> tuple[np.ndarray, np.ndarray]:
+def weights(words: Tokenizer = WORDS, labels: int = len(LABELS)) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings [vocabulary, WIDTH] and output matrix [WIDTH, labels], the same each time."""
     random = np.random.default_rng(0)
     table = random.normal(size=(words.vocab_size, WIDTH)).astype(np.float32)

@@ -15,7 +15,11 @@ A message says what was found, what was expected, and what to do next. None of t
 command line as a traceback.
 """
 
+import reprlib
 from collections.abc import Sequence
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
 
 
 class StepdownError(Exception):
@@ -74,3 +78,8 @@ def missing_extra(package: str, extra: str, purpose: str) -> InputError:
         f"{purpose} needs the package {package!r}, which is not installed. "
         f'Install it with: pip install "stepdown[{extra}]"'
     )
+
+
+def shown(value: object) -> str:
+    """A value that was found, as Python writes it, in a few words however large or deep it is."""
+    return _REPR.repr(value)

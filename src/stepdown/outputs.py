@@ -3,10 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from stepdown.tasks import TaskKind
+
+# From which probability on a label of a multi-label task applies where nobody chose it.
+_USUAL_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How outputs become probabilities and these become answers, and what that was fitted on; not for regression.
+
+    Attributes:
+        temperature: what outputs are divided by before softmax or sigmoid, above 0; 1 leaves them as they are.
+        split: the split that it was fitted on; None where nothing was fitted.
+        n: texts of that split.
+        thresholds: multi-label only: from which probability on, 0 to 1, each label applies, in the order of the
+            labels; None for 0.5 throughout.
+    """
+
+    temperature: float = 1.0
+    split: str | None = None
+    n: int | None = None
+    thresholds: tuple[float, ...] | None = None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether anything was fitted."""
+        return self.split is not None
+
+    def threshold_of_each(self, labels: int) -> tuple[float, ...]:
+        """The thresholds of so many labels, those that nobody chose included."""
+        return self.thresholds or (_USUAL_THRESHOLD,) * labels
+
+
+UNCALIBRATED = Calibration()
+"""Outputs as a network gives them."""
 
 
 def probabilities(kind: TaskKind, outputs: np.ndarray, temperature: float) -> np.ndarray:
@@ -43,6 +78,20 @@ def applying(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarr
         bool, shape [n, labels].
     """
     found: np.ndarray = probabilities >= np.asarray(thresholds, np.float32)
+    return found
+
+
+def abstaining(probabilities: np.ndarray, below: float) -> np.ndarray:
+    """Whose highest probability is too low for an answer, compared as float32 like thresholds.
+
+    Args:
+        probabilities: float32, shape [n, labels].
+        below: the least that is answered, from 0 to 1.
+
+    Returns:
+        bool, shape [n].
+    """
+    found: np.ndarray = probabilities.max(1) < np.float32(below)
     return found
 
 

@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stepdown import assets, export, recipe, report, store
+from stepdown import assets, export, lineage, recipe, report, store
 from stepdown.errors import InputError, ModelError
 from stepdown.ladder.context import Context
-from stepdown.ladder.finished import model_of
+from stepdown.ladder.finished import calibration_of, model_of
 from stepdown.ladder.plan import TEACHER
-from stepdown.recipe import Recipe
+from stepdown.recipe import LABELS, Recipe, is_given
 from stepdown.recipe.faults import did_you_mean
 from stepdown.runtime import Calibration, LongTexts, Source
 from stepdown.runtime.long_texts import Way
-from stepdown.students import saved
+from stepdown.students import huggingface, saved
 from stepdown.students.model import TextModel
 
 _CHECK_TEXTS = "check-texts.json"
@@ -37,6 +37,8 @@ class Wishes:
         title: of the card; None for the run's name.
         renamed: label as it is in the run → label as the bundle gives it.
         sources: what the card names; None for what the recipe says.
+        licence: SPDX identifier of the model's own; None for what its sources say together.
+        languages: that it reads, as codes of ISO 639, for the card's metadata.
     """
 
     weights: Literal["float32", "int8"] = "float32"
@@ -46,6 +48,8 @@ class Wishes:
     title: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     sources: Sequence[Source] | None = None
+    licence: str | None = None
+    languages: tuple[str, ...] = ()
 
 
 def keep_check_texts(context: Context) -> None:
@@ -79,7 +83,7 @@ def pack(context: Context, cell: str, found: Mapping[str, Any]) -> None:
         context.out / "bundle",
         _checks(context.out),
         found,
-        _calibration(context.manifests[cell], found),
+        calibration_of(context.manifests[cell]),
         Wishes(sources=sources(context.recipe)),
     )
 
@@ -103,6 +107,32 @@ def export_cell(
         CheckError: the bundle does not say what the trained model says, or int8 weights change too many labels;
             nothing is written.
     """
+    taken = take(run, cell, wishes or Wishes())
+    target = target or Path(f"{taken.name}.stepdown")
+    return target, _export(taken.model, target, _checks(run), taken.found, taken.calibration, taken.wishes)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A model of a finished run that is to be packed.
+
+    Attributes:
+        name: its cell.
+        model: as it was trained, or reading as many tokens as is wished.
+        found: the results, with this cell in the place of the run's own bundle.
+        calibration: of its probabilities.
+        wishes: what is named in them, or else what the recipe says.
+    """
+
+    name: str
+    model: TextModel
+    found: dict[str, Any]
+    calibration: Calibration
+    wishes: Wishes
+
+
+def take(run: Path, cell: str | None, wishes: Wishes) -> Taken:
+    """A model of a finished run; None for the one of the run's own bundle. Raises InputError as `export_cell`."""
     path = run / "results.json"
     if not path.is_file():
         raise InputError(f"{path} is not there: the run is not finished. Finish it with: stepdown run RECIPE")
@@ -118,22 +148,17 @@ def export_cell(
             f"{', '.join(members)}."
         )
     spec = recipe.load(str(run / "recipe.toml"))
-    target = target or Path(f"{name}.stepdown")
-    wishes = wishes or Wishes()
     if wishes.sources is None:
         wishes = replace(wishes, sources=sources(spec))
+    if name == TEACHER and is_given(spec.teacher.model[0]):
+        raise InputError(
+            f"The teacher of the run in {run} is no model ({spec.teacher.model[0]}), so there is nothing to pack. "
+            f"Pack a rung with --cell: {', '.join(one for one in known if one != TEACHER)}."
+        )
     told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
     model = saved.load(run / "cells" / name, max_length=wishes.max_length or spec.data.max_length)
     manifest = store.read_json(run / "cells" / name / store.MANIFEST)
-    return target, _export(model, target, _checks(run), told, _calibration(manifest, found), wishes)
-
-
-def _calibration(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> Calibration:
-    """The thresholds of a multi-label cell, which were chosen on the selection split."""
-    thresholds = manifest.get("thresholds")
-    if thresholds is None:
-        return Calibration()
-    return Calibration(split="selection", n=found["data"]["selection"], thresholds=tuple(thresholds))
+    return Taken(name, model, told, calibration_of(manifest), wishes)
 
 
 def _export(
@@ -147,7 +172,7 @@ def _export(
     trained_with = found["recipe"]["data"]["max_length"]
     if wishes.max_length is not None:
         model = _lengthened(model, wishes.max_length)
-    model = replace(model, label_names=_renamed(model.label_names, wishes.renamed))
+    model = renamed(model, wishes.renamed)
     long_texts = None
     if wishes.long_texts:
         if checks.is_pair:
@@ -155,17 +180,42 @@ def _export(
                 "--long-texts reads a long text by its sentences, and this model reads pairs of texts. Leave it out."
             )
         long_texts = LongTexts(min(trained_with, model.max_length), wishes.long_texts)
+    told, packed = described(model, found, calibration, wishes, long_texts, is_pair=checks.is_pair)
+
+    def card(size: int, cost: export.Loss | None) -> str:
+        return report.card(told, replace(packed, bytes=size, quality=_quality(cost)))
+
+    form = export.Form(wishes.weights, wishes.accept_loss, long_texts)
+    return export.export(model, target, checks, export.Description(card, packed.sources, calibration), form)
+
+
+def described(
+    model: TextModel,
+    found: Mapping[str, Any],
+    calibration: Calibration,
+    wishes: Wishes,
+    long_texts: LongTexts | None = None,
+    *,
+    is_pair: bool,
+) -> tuple[dict[str, Any], report.Packed]:
+    """The results as the card of a model tells them, and what it knows of the model before that is packed."""
     told = {**found, "data": {**found["data"], "label_names": list(model.label_names)}}
     if wishes.title:
         told["recipe"] = {**found["recipe"], "name": wishes.title}
     given = tuple(wishes.sources or ())
-
-    def card(size: int, cost: export.Loss | None) -> str:
-        use = (*_applies(calibration), *_reads(model, long_texts, is_pair=checks.is_pair))
-        return report.card(told, report.Packed(size, given, use, _quality(cost), model.task, checks.is_pair))
-
-    form = export.Form(wishes.weights, wishes.accept_loss, long_texts)
-    return export.export(model, target, checks, export.Description(card, given, calibration), form)
+    packed = report.Packed(
+        bytes=0,
+        sources=given,
+        use=(*_applies(calibration), *_reads(model, long_texts, is_pair=is_pair)),
+        task=model.task,
+        is_pair=is_pair,
+        weights=wishes.weights,
+        tags=(_architecture(model),),
+        origin=lineage.origin(found, found["summary"]["bundle_cell"], given),
+        licence=wishes.licence,
+        languages=wishes.languages,
+    )
+    return told, packed
 
 
 def _lengthened(model: TextModel, max_length: int) -> TextModel:
@@ -178,18 +228,27 @@ def _lengthened(model: TextModel, max_length: int) -> TextModel:
     return replace(model, max_length=max_length)
 
 
-def _renamed(names: Sequence[str], renamed: Mapping[str, str]) -> tuple[str, ...]:
-    for name in renamed:
+def _architecture(model: TextModel) -> str:
+    """What searchers know it as: a type of transformers, or a family of stepdown's own."""
+    if isinstance(model.network, huggingface.HuggingFaceNetwork):
+        return str(model.network.classifier.config.model_type)
+    return model.kind
+
+
+def renamed(model: TextModel, new: Mapping[str, str]) -> TextModel:
+    """The model with other names of labels. Raises InputError for one that it does not have, and for equal ones."""
+    names = model.label_names
+    for name in new:
         if name not in names:
             raise InputError(
                 f"The model has no label {name!r} to rename. It has: {', '.join(names)}{did_you_mean(name, names)}"
             )
-    found = tuple(renamed.get(name, name) for name in names)
+    found = tuple(new.get(name, name) for name in names)
     if len(set(found)) < len(found):
         raise InputError(
             f"Renamed so, two labels would have one name: {', '.join(found)}. Give each its own."
         )
-    return found
+    return replace(model, label_names=found)
 
 
 _WAYS = {
@@ -264,6 +323,11 @@ def sources(spec: Recipe) -> list[Source]:
 
 
 def _source(name: str, role: str) -> Source:
+    if is_given(name):
+        return Source(
+            "soft labels that came with the data" if name.startswith(LABELS) else "a function", role
+        )
     if assets.is_builtin(name):
         return Source(name, role, assets.BUILTINS[name].licence)
-    return Source(Path(name).name if Path(name).exists() else name, role)
+    is_path = Path(name).is_absolute() or Path(name).exists()
+    return Source(Path(name).name if is_path else name, role)

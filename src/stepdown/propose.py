@@ -15,13 +15,16 @@ from stepdown.data import hashing, read
 from stepdown.data.choose import Columns, choose, guess_separator
 from stepdown.data.columns import Rows
 from stepdown.data.dataset import Task
-from stepdown.data.load import understand
 from stepdown.data.table import listing
+from stepdown.data.understand import understand
+from stepdown.recipe.settings import epochs_for, views_for
 
 # What the proposed recipe (teacher demo:minilm-l6, compact 1M and 250K, four arms) takes on two cores: 25 minutes for
-# 15,000 texts of 20 words with three seeds, of which the teacher and its labels are two fifths. It grows with the
-# words that are read, and a text is read up to about 100 words (128 tokens).
+# 15,000 texts of 20 words with three seeds. The teacher and its labels are two fifths and grow with the texts, students
+# with the texts that they read, their passes counted: 300,000 here. All of it grows with the words of a text, which is
+# read up to about 100 words (128 tokens).
 _MINUTES, _TEXTS, _WORDS, _MOST_WORDS = 25, 15_000, 20, 100
+_READ = 300_000
 _SHARED, _PER_SEED = 0.4, 0.2
 SEEDS = 3
 
@@ -39,6 +42,7 @@ class Proposal:
         rows: with and without a label, in all splits.
         splits: rows with a label, by split that came with the data.
         label_names: in order; of numbers to be predicted, the column's name.
+        views: of each labelled text, for the teacher to label.
         seeds: that fit into the time.
         minutes: that a run with these seeds takes on two cores, estimated.
         notes: for the head of the recipe: what was found and what a user should know, a sentence or two each.
@@ -50,6 +54,7 @@ class Proposal:
     rows: int
     splits: dict[str, int]
     label_names: tuple[str, ...]
+    views: int
     seeds: int
     minutes: float
     notes: tuple[str, ...]
@@ -61,6 +66,7 @@ class Proposal:
             "data": self.data,
             "task": self.task,
             "rows": self.rows,
+            "views": self.views,
             "seeds": self.seeds,
             "notes": self.notes,
         }
@@ -86,20 +92,23 @@ def propose(
     if len(columns.label) == 1:
         separator = guess_separator(found.tables["train"], columns.label[0])
         columns = replace(columns, separator=separator)
-    splits, inferred, notes = understand(found, columns, None)
+    splits, inferred, notes = understand(found, columns)
     task = inferred.task
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
     lengths = hashing.words(train.texts).lengths
-    seeds, minutes, reason = fitting_seeds(len(train.texts), float(np.minimum(lengths, _MOST_WORDS).mean()))
+    views = 0 if task.is_pair else views_for(len(train.texts))
+    words = float(np.minimum(lengths, _MOST_WORDS).mean())
+    seeds, minutes, reason = fitting_seeds(len(train.texts), words, views)
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
-        name=_name(source),
+        name=name_of(source),
         data={"source": _written(source, folder), **_described(columns, task)},
         task=_in_words(task),
         rows=sum(len(rows.texts) for rows in splits.values()),
         splits=labelled,
         label_names=task.label_names,
+        views=views,
         seeds=seeds,
         minutes=minutes,
         notes=(
@@ -148,18 +157,23 @@ def _labels(task: Task, labels: NDArray[np.int64], columns: Columns) -> list[str
     return [*told, *_rare(names, answers.sum(axis=0))]
 
 
-def fitting_seeds(texts: int, words: float) -> tuple[int, float, str]:
+def fitting_seeds(texts: int, words: float, views: int = 0) -> tuple[int, float, str]:
     """How many seeds, at most three, finish within the time that a first run should take.
 
     Args:
         texts: of train.
         words: mean of those that are read of a text.
+        views: of each of them.
 
     Returns:
         the seeds, the minutes that they take on two cores (estimated), and both in a sentence.
     """
-    size = texts * words / (_TEXTS * _WORDS)
-    minutes = {seeds: _MINUTES * size * (_SHARED + _PER_SEED * seeds) for seeds in range(1, SEEDS + 1)}
+    learnt = texts * (1 + views)
+    shared = _SHARED * texts / _TEXTS
+    per_seed = _PER_SEED * learnt * epochs_for(learnt) / _READ
+    minutes = {
+        seeds: _MINUTES * words / _WORDS * (shared + per_seed * seeds) for seeds in range(1, SEEDS + 1)
+    }
     seeds = max((number for number, took in minutes.items() if took <= _MINUTES), default=1)
     took = f"a run takes {_duration(minutes[seeds])} on 2 cores, estimated"
     if seeds == SEEDS:
@@ -179,7 +193,7 @@ def _duration(minutes: float) -> str:
     return f"about {minutes:.0f} minutes" if minutes < 90 else f"about {minutes / 60:.0f} hours"
 
 
-def _name(source: str) -> str:
+def name_of(source: str) -> str:
     """Of a hub id or built-in its last word, of a file or folder its name; train.csv has that of its folder."""
     if Path(source).expanduser().exists():
         path = Path(source).expanduser().resolve()

@@ -84,6 +84,12 @@ def tokenizer_folder(hub_id: str) -> Path:
 def _folder(hub_id: str, revision: str | None) -> Path:
     """The folder with whatever of a model there is."""
     found, refusal = repositories.head("model", hub_id, revision)
+    if found is not None and "bundle.json" in found.sizes and "config.json" not in found.sizes:
+        name = hub_id.rpartition("/")[2]
+        raise ModelError(
+            f"{hub_id} is a bundle of stepdown, which is fetched once and then named by its folder: "
+            f"hf download {hub_id} --local-dir {name}"
+        )
     known = versions.current().known.get(f"model {hub_id}")
     try:
         folder = repositories.snapshot(

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from stepdown import store
-from stepdown.assets import settings
+from stepdown.assets import downloads, settings
 from stepdown.errors import HubError
 
 # What to do about the gravest trouble that the sources had, gravest first.
@@ -30,10 +29,7 @@ def fetch(
     *,
     timeout: float | None = None,
 ) -> Path:
-    """One file of a release, verified, in the folder "downloads" of the cache.
-
-    A file that is there and has the right digest is taken without a word to the network; a damaged one is
-    fetched again. Two processes that want the same file fetch it once.
+    """One file of a release, verified, where `downloads.kept` keeps it.
 
     Args:
         package: name on the index.
@@ -47,18 +43,11 @@ def fetch(
         HubError: no source could be reached, or has the file, or has the expected one.
         StoreError: the cache cannot be written.
     """
-    path = store.cache_dir() / "downloads" / filename
-    if _is_good(path, sha256):
-        return path
-    with store.lock(path.with_name(f"{filename}.lock"), f"another process is fetching {filename}", wait=True):
-        if not _is_good(path, sha256):
-            store.sweep(path.parent)
-            _fetch(package, version, path, sha256, progress, timeout)
-    return path
 
+    def fetch_to(path: Path) -> None:
+        _fetch(package, version, path, sha256, progress, timeout)
 
-def _is_good(path: Path, sha256: str) -> bool:
-    return path.is_file() and store.file_digest(path) == sha256
+    return downloads.kept(filename, sha256, fetch_to)
 
 
 def _fetch(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -23,11 +24,17 @@ from stepdown.assets.versions import Kind
 
 # The client reads this when it is imported; `client` sees to the case that somebody imported it before us.
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# And what moves large files for it would tell how that went.
+os.environ["HF_XET_TELEMETRY_ENABLED"] = "false"
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further attempt, if the hub does not say how long to wait
 _LONGEST_PAUSE = 20.0  # that the hub may ask for; what takes longer is told instead
 _WORTH_TELLING = 1_000_000  # bytes; what is smaller is there before anybody looks
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
+# What the client asks for once and no more: descriptions, new repositories and branches, commits, a look at a card.
+_ONCE = re.compile(r"/api/((models|datasets)/(?!.*/(tree|preupload)/)|(repos/create|validate-yaml)$)")
+# And what it has sent several times already when it gives up.
+_OFTEN = re.compile(r"^PUT |/preupload/|/info/lfs/")
 
 T = TypeVar("T")
 
@@ -50,9 +57,22 @@ def client() -> Any:
     import huggingface_hub
     import huggingface_hub.constants
     import huggingface_hub.errors
+    import huggingface_hub.utils
 
     huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
     return huggingface_hub
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what the client logs below an error: what matters of it is told in our own words."""
+    chatter: Any = client().utils.logging  # its functions have no types
+    level = chatter.get_verbosity()
+    chatter.set_verbosity_error()
+    try:
+        yield
+    finally:
+        chatter.set_verbosity(level)
 
 
 def ask(kind: Kind, hub_id: str, revision: str | None) -> Head:
@@ -157,8 +177,9 @@ def _wait(error: Exception, pause: float) -> float | None:
     # The client asks for a description once and no more; for a file it has asked several times when it wraps the error.
     wrapped = isinstance(error, client().errors.LocalEntryNotFoundError)
     cause = error.__cause__ if wrapped else error
-    describes = re.search(r"/api/(models|datasets)/(?!.*/tree/)", _url(cause)) is not None
-    if cause is None or (wrapped and not describes):
+    asked = _asked(cause)
+    describes = _ONCE.search(asked) is not None
+    if cause is None or (wrapped and not describes) or _OFTEN.search(asked):
         return None
     response = response_of(cause)
     if response is None:
@@ -173,11 +194,11 @@ def _wait(error: Exception, pause: float) -> float | None:
     return wait if wait <= _LONGEST_PAUSE else None
 
 
-def _url(error: BaseException | None) -> str:
-    """What was asked for when an error came up; nothing if that is not known."""
+def _asked(error: BaseException | None) -> str:
+    """Method and address of the request that an error came of; nothing if that is not known."""
     response = response_of(error)
     request = getattr(error, "_request", None) if response is None else response.request
-    return str(request.url) if request is not None else ""
+    return f"{request.method} {request.url}" if request is not None else ""
 
 
 def response_of(error: BaseException | None) -> Any:

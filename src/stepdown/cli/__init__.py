@@ -22,10 +22,12 @@ _COMMANDS = {
     "init": "Look at data and write a complete, commented recipe.",
     "check": "Look at a recipe's data, teacher and plan before time is spent.",
     "run": "Run a recipe, or take up where an earlier sitting stopped.",
+    "label": "Have a teacher label the texts of some data.",
     "pretrain": "Pretrain a student on unlabelled text.",
     "report": "Show what a run found.",
     "evaluate": "Measure a bundle or a model on data, or two against each other.",
     "export": "Pack a model of a run as a bundle.",
+    "push": "Put a bundle or a model on a hub.",
     "predict": "Classify texts with a bundle.",
     "serve": "Serve a bundle over HTTP, with a page to try it.",
 }
@@ -70,6 +72,7 @@ def main() -> None:
     """
     # Nothing leaves the machine but the downloads that the user named.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_XET_TELEMETRY_ENABLED"] = "false"
     os.environ["DO_NOT_TRACK"] = "1"
     try:
         code = cli.main(standalone_mode=False)

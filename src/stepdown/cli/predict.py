@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepdown.cli.counting import RowProgress
 from stepdown.errors import InputError
 
 if TYPE_CHECKING:
     from stepdown.errors import DataError
+    from stepdown.runtime.predict import Work
 
 # Messages about single bad rows, before only their number is told.
 _MOST_TOLD = 5
@@ -37,6 +39,12 @@ _MOST_TOLD = 5
 @click.option(
     "--top", type=click.IntRange(min=0), show_default="5", help="Labels to score; 0: all. Not for numbers."
 )
+@click.option(
+    "--abstain-below",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Give no label where the highest probability is less than P. Not for numbers.",
+)
 @click.option("--skip-bad-rows", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 def predict(
     bundle: str,
@@ -45,6 +53,7 @@ def predict(
     columns: tuple[str, ...],
     output: str | None,
     top: int | None,
+    abstain_below: float | None,
     skip_bad_rows: bool,
 ) -> None:
     """Label texts with a bundle: TEXTs, the rows of a file, or the lines of standard input.
@@ -56,13 +65,20 @@ def predict(
 
     A bundle that reads pairs takes two TEXTs as one pair, two columns of a file, or lines of two texts with a tab
     between them; the text of its answers is a list of the two.
+
+    With --abstain-below 0.9, a text whose highest probability is less than 0.9 gets no label: its label is null (its
+    labels are empty), and "abstained": true stands beside its scores. How many there were is said at the end.
     """
     if texts and source:
         raise InputError("Both texts and --input were given. Give one of them.")
     if columns and source in (None, "-"):
         raise InputError("--column names a column of a file. Name the file with --input FILE.")
     try:
-        _predict(bundle, texts, _path(source), columns, _path(output), top, skip_bad_rows)
+        from stepdown.runtime.predict import Work
+
+        _predict(
+            bundle, Work(texts, _path(source), columns, _path(output), top, abstain_below), skip_bad_rows
+        )
     except BrokenPipeError:
         # Whoever read our output has enough. What is still buffered must not fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,18 +86,9 @@ def predict(
         raise SystemExit(130) from None
 
 
-def _predict(
-    bundle: str,
-    texts: tuple[str, ...],
-    source: Path | None,
-    columns: tuple[str, ...],
-    output: Path | None,
-    top: int | None,
-    skip_bad_rows: bool,
-) -> None:
-    from stepdown.cli.rows import RowProgress
+def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
     from stepdown.runtime import Classifier
-    from stepdown.runtime.predict import Work, run
+    from stepdown.runtime.predict import run
 
     told = 0
 
@@ -92,25 +99,30 @@ def _predict(
             click.echo(f"skipped: {bad}", err=True)
 
     classifier = Classifier.load(bundle)
-    is_typed = not texts and source is None and sys.stdin.isatty()
+    is_typed = not work.texts and work.input is None and sys.stdin.isatty()
     if is_typed:
         what = "two texts with a tab between them" if classifier.is_pair else "a text"
         click.echo(f"Type {what} and press Enter; Ctrl-D ends.", err=True)
     # Answers that are seen as they come tell enough.
-    is_seen = is_typed or (output is None and sys.stdout.isatty())
-    progress = None if texts or is_seen else RowProgress(live=sys.stderr.isatty())
+    is_seen = is_typed or (work.output is None and sys.stdout.isatty())
+    progress = None if work.texts or is_seen else RowProgress()
     try:
         counts = run(
             classifier,
-            Work(texts, source, columns, output, top),
+            work,
             sys.stdin.buffer,
             sys.stdout.buffer,
             on_bad=tell if skip_bad_rows else None,
-            on_progress=progress,
+            on_progress=None if progress is None else lambda counts: progress(counts.rows, counts.share),
         )
     finally:
         if progress:
             progress.end()
+    if work.abstain_below is not None:
+        least = f"{work.abstain_below:g}"
+        click.echo(
+            f"Abstained, no label reaching {least}: {counts.abstained:,} of {counts.rows:,}.", err=True
+        )
     if counts.skipped:
         click.echo(f"Rows that could not be read: {counts.skipped:,}; answered: {counts.rows:,}.", err=True)
 

@@ -132,7 +132,8 @@ class RunProgress(_Work):
         self._spent_planned += self._left.pop(ended.cell, 0.0)
         self._spent += ended.seconds
         self._share = 0.0
-        line = f"{ended.cell}: {ended.metric} {ended.value:.4f} after {duration(ended.seconds)}"
+        reached = "taken" if ended.value is None else f"{ended.metric} {ended.value:.4f}"
+        line = f"{ended.cell}: {reached} after {duration(ended.seconds)}"
         self._print(f"{line}, {duration(self._time_left(None))} left")
         self._show(line)
 

@@ -73,6 +73,8 @@ def plan_text(context: Context, found: dict[str, Estimate]) -> str:
         for name, e in found.items()
     ]
     seconds, size = _sums(found)
+    if "direct" in context.recipe.compare.arms and not context.dataset.train.is_labelled:
+        lines.append("direct is left out: no text of train has a label to learn from")
     if context.plan.idle:
         idle = ", ".join(map(str, context.plan.idle))
         lines.append(f"rungs that no arm asks for, not trained (add chain or dense to compare.arms): {idle}")

@@ -1,9 +1,10 @@
 """Which columns hold the text and the label, where the recipe does not say.
 
 Names come first: a column called `review` is a text, one called `category` a label, `sentence1` and `sentence2` are a
-pair of texts. Where no name helps, the first rows do, if they leave no doubt: the text is the column with by far the
-most words, the label the only column with few different values, or the labels are several columns of 0 and 1.
-Everything else is refused, with what was found.
+pair of texts, as are any two columns of words whose names differ in a last 1 and 2, or a and b. Where no name helps,
+the first rows do, if they leave no doubt: the text is the column with by far the most words, the label the only column
+with few different values, or of several that are called some label (`coarse_label`, `fine_label`) the one with the
+fewest, or the labels are several columns of 0 and 1. Everything else is refused, with what was found.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _PAIRS = (
     ("question1", "question2"),
     ("text1", "text2"),
     ("text_a", "text_b"),
+    ("question", "sentence"),
 )
+# How the names of two columns end that are alike but for that.
+_TWINS = (("1", "2"), ("a", "b"))
 # Of the first rows: words of a text on average, and times as many as any other column has.
 _FEWEST_WORDS, _BY_FAR = 2.0, 2.0
 # Of the first rows: rows of each different label on average.
@@ -68,19 +72,30 @@ class Columns:
 
 
 def choose(
-    table: Table, text: Sequence[str] = (), label: Sequence[str] = (), separator: str | None = None
+    table: Table,
+    text: Sequence[str] = (),
+    label: Sequence[str] = (),
+    separator: str | None = None,
+    aside: Sequence[str] = (),
 ) -> Columns:
     """The text and the label columns: those that are named, else those that names or first rows tell.
+
+    Args:
+        table: that has them.
+        text, label: columns, where they are named.
+        separator: what parts the labels of one cell.
+        aside: columns that are neither.
 
     Raises:
         DataError: more than two columns are named as text, or none can be told.
     """
     if len(text) > 2:
         raise DataError(f"text names {listing(text)}: expected one column, or two that make a pair of texts.")
-    texts = tuple(text) or _pair(table, aside=label) or _by_name(table, _TEXT, aside=label)
-    labels = tuple(label) or _by_name(table, _LABEL, aside=texts)
-    texts = texts or _wordiest(table, aside=labels)
-    labels = labels or _few_valued(table, aside=texts)
+    others = (*label, *aside)
+    texts = tuple(text) or _pair(table, aside=others) or _by_name(table, _TEXT, aside=others)
+    labels = tuple(label) or _by_name(table, _LABEL, aside=(*texts, *aside))
+    texts = texts or _wordiest(table, aside=(*labels, *aside))
+    labels = labels or _few_valued(table, aside=(*texts, *aside))
     return Columns(texts, labels, separator, (*(() if text else texts), *(() if label else labels)))
 
 
@@ -138,7 +153,16 @@ def _pair(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
         found = tuple(plain[name] for name in names if name in plain)
         if len(found) == 2 and not set(found) & set(aside):
             return found
+    for name, column in plain.items():
+        for first, second in _TWINS:
+            twin = plain.get(name.removesuffix(first) + second) if name.endswith(first) else None
+            if twin is not None and not {column, twin} & set(aside) and _hold_words(table, column, twin):
+                return (column, twin)
     return ()
+
+
+def _hold_words(table: Table, *columns: str) -> bool:
+    return all(_mean_words(_first_cells(table, column)) >= _FEWEST_WORDS for column in columns)
 
 
 def _by_name(table: Table, names: Sequence[str], aside: Sequence[str]) -> tuple[str, ...]:
@@ -150,8 +174,12 @@ def _plain(table: Table) -> dict[str, str]:
     """Columns by name in lower case with underscores; of several that are alike, the first."""
     plain: dict[str, str] = {}
     for column in table.columns:
-        plain.setdefault(re.sub(r"[\s-]+", "_", column.strip().casefold()), column)
+        plain.setdefault(_plain_name(column), column)
     return plain
+
+
+def _plain_name(column: str) -> str:
+    return re.sub(r"[\s-]+", "_", column.strip().casefold())
 
 
 def _wordiest(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
@@ -169,7 +197,7 @@ def _wordiest(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
 
 
 def _few_valued(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
-    """The only column whose cells repeat themselves as labels do, or several that are all 0 and 1."""
+    """The column whose cells repeat themselves as labels do, or several that are all 0 and 1."""
     cells = {column: _first_cells(table, column) for column in table.columns if column not in aside}
     few = [column for column, own in cells.items() if _repeats(own)]
     if len(few) == 1:
@@ -177,8 +205,12 @@ def _few_valued(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
     switches = tuple(column for column, own in cells.items() if _switches(own))
     if len(switches) >= _FEWEST_SWITCHES and set(few) <= set(switches):
         return switches
+    called = [column for column in few if set(_plain_name(column).split("_")) & set(_LABEL)]
+    if called:
+        return (min(called, key=lambda column: len({str(cell) for cell in cells[column]})),)
     raise DataError(
-        f"{table.name}: cannot tell which column holds the label. {_columns(table)} Name it with label = …"
+        f"{table.name}: cannot tell which column holds the label. {_columns(table)} Name it with label = …, or say "
+        "label = [] where there is none."
     )
 
 

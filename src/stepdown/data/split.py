@@ -91,7 +91,8 @@ def cut(
     if selection is None:
         fraction = min(selection_fraction * rows, LARGEST_SELECTION) / len(pool)
         selection, pool = by_groups(pool, fraction, Plan("selection", strata, seed, leaks), story)
-    story.origins["train"] = f"{len(pool):,} of the {len(train):,} labelled rows of train."
+    what = "labelled rows" if train.is_labelled else "rows"
+    story.origins["train"] = f"{len(pool):,} of the {len(train):,} {what} of train."
     for name, part in (("selection", selection), ("report", report)):
         if len(part) < COARSE:
             story.notes.append(f"{name} has only {len(part)} rows: expect wide intervals.")
@@ -134,10 +135,10 @@ def _given(validation: Split | None, test: Split | None, story: Story) -> tuple[
         only, name = (validation, "validation") if test is None else (test, "test")
         if only is None:
             return None, None
-        story.origins["report"] = f"the {name} split that came with the data."
+        _came_as(name, "report", story)
         return None, Part.of(only)
     selection, report = Part.of(validation), Part.of(test)
-    story.origins["report"] = "the test split that came with the data."
+    _came_as("test", "report", story)
     equal = np.isin(selection.words.whole, report.words.whole)
     if equal.sum() * 2 > len(equal):
         story.notes.append(
@@ -145,9 +146,14 @@ def _given(validation: Split | None, test: Split | None, story: Story) -> tuple[
             f"aside, and a selection split is cut from train."
         )
         return None, report
-    story.origins["selection"] = "the validation split that came with the data."
+    _came_as("validation", "selection", story)
     story.removed["selection_in_report"] = int(equal.sum())
     return selection.where(~equal), report
+
+
+def _came_as(given: str, name: str, story: Story) -> None:
+    story.origins[name] = f"the {given} split that came with the data."
+    story.given[name] = given
 
 
 def _without_equal(pool: Part, held_out: list[Part], story: Story) -> Part:

@@ -9,48 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stepdown.evaluate.intervals import Floats, Metric, bootstrapped, proportion, require_finite, weights
-from stepdown.outputs import applying, probabilities
-
-# Thresholds that are tried: enough that the best between two of them is not worth more.
-_TRIED = np.arange(1, 100) / 100
-
-
-def thresholds(logits: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple[float, ...]:
-    """The probability from which on a label applies: one for all labels, the best for micro F1.
-
-    One threshold for each label would be fitted to the few texts of rare labels (Yang 2001, "A Study on Thresholding
-    Strategies for Text Categorization", section 4: SCut overfits rare categories).
-
-    Args:
-        logits: of the selection split, [n, labels].
-        truth: of the same texts, [n, labels].
-
-    Returns:
-        The threshold once for each label; of equals, the one nearest to 0.5.
-    """
-    said = probabilities("multi-label", logits, 1.0).ravel()
-    right = truth.ravel() > 0
-    order = np.argsort(-said, kind="stable")
-    hits = np.r_[0, np.cumsum(right[order])]
-    given = np.searchsorted(-said[order], -_TRIED.astype(np.float32), side="right")
-    f1 = 2 * hits[given] / np.maximum(given + right.sum(), 1)
-    best = _TRIED[f1 == f1.max()]
-    chosen = float(best[np.abs(best - 0.5).argmin()])
-    return tuple(chosen for _ in range(logits.shape[1]))
+from stepdown.evaluate.intervals import (
+    ECE_BINS,
+    Floats,
+    Metric,
+    bootstrapped,
+    calibration_error,
+    proportion,
+    require_finite,
+    resamples,
+    weights,
+)
+from stepdown.outputs import UNCALIBRATED, Calibration, applying, probabilities
 
 
-def applies(logits: NDArray[np.float32], thresholds: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which labels apply, bool [n, labels], as a bundle with these thresholds has it."""
-    return applying(probabilities("multi-label", logits, 1.0), thresholds)
+def applies(logits: NDArray[np.float32], calibration: Calibration) -> NDArray[np.bool_]:
+    """Which labels apply, bool [n, labels], as a bundle of that calibration has it."""
+    shares = probabilities("multi-label", logits, calibration.temperature)
+    return applying(shares, calibration.threshold_of_each(logits.shape[1]))
 
 
 def measure(
     logits: NDArray[np.float32],
     truth: NDArray[np.float32],
-    thresholds: tuple[float, ...],
+    calibration: Calibration = UNCALIBRATED,
     teacher_logits: NDArray[np.float32] | None = None,
-    teacher_thresholds: tuple[float, ...] | None = None,
+    teacher_calibration: Calibration = UNCALIBRATED,
 ) -> dict[str, Metric]:
     """All metrics of one model on one split.
 
@@ -58,8 +42,11 @@ def measure(
     - `macro_f1`: mean F1 over the labels that occur in the truth or the predictions.
     - `accuracy`: share of texts whose whole set of labels is right.
     - `nll`: mean over texts of the negative log-likelihood of the set, labels taken as independent, in nats.
+    - `ece`: expected calibration error of the probability that a label applies, over 15 bins of equal mass of all
+      pairs of a text and a label, most of which are far from applying; else as for single labels.
+    - `nll_uncalibrated`, `ece_uncalibrated` (where a calibration was fitted): the same at temperature 1.
     - `agreement`, `kl` (with teacher logits): share of texts with the teacher's set of labels; mean over texts of the
-      summed divergence of each label's probability from the teacher's, in nats.
+      summed divergence of each label's probability from the teacher's, in nats, at temperature 1.
 
     Returns:
         Name → metric; empty for n = 0.
@@ -73,19 +60,23 @@ def measure(
     scores, n = require_finite(logits, "model"), len(truth)
     if n == 0:
         return {}
-    given, asked = applies(logits, thresholds), truth > 0
-    terms = {"nll": -(special.log_expit(np.where(asked, scores, -scores))).sum(axis=1)}
-    metrics = {"accuracy": proportion(int((given == asked).all(axis=1).sum()), n)}
-    if teacher_logits is not None and teacher_thresholds is not None:
+    given, asked = applies(logits, calibration), truth > 0
+    told = scores / calibration.temperature
+    terms, metrics = {"nll": _surprise(told, asked)}, {"ece": _calibration_error(told, asked)}
+    if calibration.is_fitted:
+        terms["nll_uncalibrated"] = _surprise(scores, asked)
+        metrics["ece_uncalibrated"] = _calibration_error(scores, asked)
+    metrics["accuracy"] = proportion(int((given == asked).all(axis=1).sum()), n)
+    if teacher_logits is not None:
         taught = require_finite(teacher_logits, "teacher")
         terms["kl"] = _divergence(taught, scores)
-        agreed = (given == applies(teacher_logits, teacher_thresholds)).all(axis=1)
+        agreed = (given == applies(teacher_logits, teacher_calibration)).all(axis=1)
         metrics["agreement"] = proportion(int(agreed.sum()), n)
     return {**_f1(given, asked), **metrics, **_means(terms, n)}
 
 
 def f1_by_text(
-    logits: NDArray[np.float32], truth: NDArray[np.float32], thresholds: tuple[float, ...]
+    logits: NDArray[np.float32], truth: NDArray[np.float32], calibration: Calibration = UNCALIBRATED
 ) -> Floats:
     """Micro F1 as a mean over texts, shape [n]: what each text adds to it, so that models can be compared in pairs.
 
@@ -94,7 +85,7 @@ def f1_by_text(
     function of a ratio) gives each text F + (a − F b) / mean b, whose mean is F and whose spread is F's standard
     error times √n.
     """
-    given, asked = applies(logits, thresholds), truth > 0
+    given, asked = applies(logits, calibration), truth > 0
     a, b = 2.0 * (given & asked).sum(axis=1), (given.sum(axis=1) + asked.sum(axis=1)).astype(np.float64)
     if not b.any():
         return np.ones(len(b))
@@ -129,6 +120,33 @@ def _means(terms: dict[str, Floats], n: int) -> dict[str, Metric]:
     drawn = np.concatenate([block @ stacked / n for block in weights(n)])
     values = stacked.mean(axis=0)
     return {name: bootstrapped(float(values[i]), drawn[:, i], n) for i, name in enumerate(terms)}
+
+
+def _surprise(scores: Floats, asked: NDArray[np.bool_]) -> Floats:
+    """Negative log-likelihood of each text's set, in nats, [n]."""
+    return np.asarray(-special.log_expit(np.where(asked, scores, -scores)).sum(axis=1))
+
+
+def _calibration_error(scores: Floats, asked: NDArray[np.bool_]) -> Metric:
+    """ECE of all pairs; resamples of texts keep the bins of the sample, so that each is a sum over texts."""
+    shares = special.expit(scores)
+    n, pairs = len(scores), scores.size
+    count = min(ECE_BINS, pairs)
+    bins = np.empty(pairs, np.int64)
+    bins[np.argsort(shares.ravel(), kind="stable")] = np.arange(pairs) * count // pairs
+
+    def summed(values: Floats, groups: NDArray[np.int64], size: int) -> Floats:
+        return np.bincount(groups, weights=values.ravel(), minlength=size).astype(np.float64)
+
+    of_text = bins + np.repeat(np.arange(n), scores.shape[1]) * count
+    gaps = summed(shares - asked, of_text, n * count).reshape(n, count)
+    drawn = np.concatenate([np.abs(block @ gaps).sum(axis=1) / pairs for block in weights(n)])
+    # Were the probabilities right, the sum of the gaps of a bin would be about normal, with this spread.
+    spread = np.sqrt(summed(shares * (1 - shares), bins, count))
+    normal = np.random.default_rng(1).normal(size=(resamples(n), count))
+    return calibration_error(
+        float(np.abs(gaps.sum(axis=0)).sum() / pairs), drawn, np.abs(normal * spread).sum(axis=1) / pairs, n
+    )
 
 
 def _divergence(teacher: Floats, model: Floats) -> Floats:

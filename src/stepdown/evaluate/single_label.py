@@ -12,22 +12,24 @@ from scipy import special
 
 from stepdown.evaluate import intervals
 from stepdown.evaluate.intervals import (
-    LEVEL,
+    ECE_BINS,
     Floats,
     Ints,
     Metric,
     bootstrapped,
+    calibration_error,
     ordered_resamples,
     proportion,
     require_finite,
 )
-
-ECE_BINS = 15
-"""Equal-mass bins of the calibration error."""
+from stepdown.outputs import UNCALIBRATED, Calibration
 
 
 def measure(
-    logits: NDArray[np.float32], labels: Ints, teacher_logits: NDArray[np.float32] | None = None
+    logits: NDArray[np.float32],
+    labels: Ints,
+    teacher_logits: NDArray[np.float32] | None = None,
+    calibration: Calibration = UNCALIBRATED,
 ) -> dict[str, Metric]:
     """All metrics of one model on one split.
 
@@ -38,6 +40,8 @@ def measure(
     - `ece`: expected calibration error of the top probability over 15 bins of equal mass (Nixon et al. 2019):
       the mean distance between confidence and accuracy. Small samples bias it upwards; its interval allows
       for that.
+    - `nll_uncalibrated`, `ece_uncalibrated` (where a calibration was fitted): the same at temperature 1; `nll` and
+      `ece` are of the probabilities that a bundle gives.
     - `agreement`, `kl` (with teacher logits): share of texts with the teacher's prediction; mean divergence
       of the model from the teacher, Σ p_teacher (log p_teacher − log p_model), in nats, at temperature 1.
 
@@ -45,6 +49,7 @@ def measure(
         logits: shape [n, classes], at least two classes; finite.
         labels: shape [n], each in 0 … classes − 1. Classes without a single label are fine.
         teacher_logits: the teacher's on the same texts, same shape and order of classes, or None.
+        calibration: of the model.
 
     Returns:
         Name → metric; empty for n = 0, because a number about no text is no number. With n = 1 the bootstrap
@@ -59,9 +64,10 @@ def measure(
     if n == 0:
         return {}
     log_p = special.log_softmax(scores, axis=1)
+    told = special.log_softmax(scores / calibration.temperature, axis=1)
     predicted = np.argmax(scores, axis=1)
     right = predicted == labels
-    per_text = {"nll": -log_p[np.arange(n), labels]}
+    per_text = {"nll": -told[np.arange(n), labels]}
     metrics = {"accuracy": proportion(int(right.sum()), n), **_confusion_metrics(labels, predicted)}
     if teacher_logits is not None:
         if teacher_logits.shape != logits.shape:
@@ -71,7 +77,11 @@ def measure(
         # Rounding can leave −1e−17 where the two agree; a divergence has no sign.
         per_text["kl"] = np.maximum((np.exp(log_t) * (log_t - log_p)).sum(axis=1), 0.0)
         metrics["agreement"] = proportion(int((predicted == np.argmax(taught, axis=1)).sum()), n)
-    return {**metrics, **_text_metrics(per_text, np.exp(log_p.max(axis=1)), right)}
+    metrics |= _text_metrics(per_text, np.exp(told.max(axis=1)), right)
+    if calibration.is_fitted:
+        before = _text_metrics({"nll": -log_p[np.arange(n), labels]}, np.exp(log_p.max(axis=1)), right)
+        metrics |= {f"{name}_uncalibrated": metric for name, metric in before.items()}
+    return metrics
 
 
 def correct(logits: NDArray[np.float32], labels: Ints) -> NDArray[np.bool_]:
@@ -128,22 +138,8 @@ def _text_metrics(
         draws["calibrated"].append(ece(sure - (rng.random(index.shape) < sure)))
     drawn = {name: np.concatenate(parts) for name, parts in draws.items()}
     means = {name: bootstrapped(float(values.mean()), drawn[name], n) for name, values in ordered.items()}
-    return {
-        **means,
-        "ece": _ece_metric(float(ece((sure - hit)[None])[0]), drawn["ece"], drawn["calibrated"], n),
-    }
-
-
-def _ece_metric(value: float, draws: Floats, calibrated: Floats, n: int) -> Metric:
-    """ECE with the reverse percentile interval [2v − q₉₇.₅, 2v − q₂.₅], which takes out its upward bias.
-
-    Where a perfectly calibrated model with the same confidences would show as much (consistency resampling,
-    Bröcker and Smith 2007), the interval reaches 0.
-    """
-    low, high = 2 * value - np.quantile(draws, [(1 + LEVEL) / 2, (1 - LEVEL) / 2])
-    if value <= np.quantile(calibrated, LEVEL):
-        low = 0.0
-    return Metric(value, min(max(float(low), 0.0), value), max(float(high), value), n)
+    value = float(ece((sure - hit)[None])[0])
+    return {**means, "ece": calibration_error(value, drawn["ece"], drawn["calibrated"], n)}
 
 
 def checked(logits: NDArray[np.float32], labels: Ints, whose: str) -> Floats:

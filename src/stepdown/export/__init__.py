@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import pairwise
@@ -18,6 +18,7 @@ from stepdown import __version__, runtime, tasks
 from stepdown.errors import CheckError
 from stepdown.export import graphs, int8
 from stepdown.export.loss import Loss, loss
+from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.runtime import LongTexts, about, bundle, inputs
 from stepdown.students.model import TextModel, logits
 
@@ -97,7 +98,7 @@ class Description:
 
     card: Callable[[int, Loss | None], str]
     sources: Sequence[about.Source] = ()
-    calibration: about.Calibration = field(default_factory=about.Calibration)
+    calibration: Calibration = UNCALIBRATED
 
 
 def export(

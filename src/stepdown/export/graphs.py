@@ -7,8 +7,10 @@ transformer's graph is traced by torch's exporter.
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +150,7 @@ def _traced(network: nn.Module, path: Path) -> None:
     was_training = network.training
     network.cpu().eval()
     shapes: dict[str, Any] = {"ids": {0: batch, 1: length}, "lengths": {0: batch}}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet("torch.onnx._internal.exporter"):
         # The exporter warns about its own internals; what counts is compared on real texts afterwards.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -163,3 +165,44 @@ def _traced(network: nn.Module, path: Path) -> None:
     assert program is not None
     program.save(str(path))
     network.train(was_training)
+    made = onnx.load(path)
+    _forget_origin(made)
+    path.write_bytes(made.SerializeToString())
+
+
+def _forget_origin(model: onnx.ModelProto) -> None:
+    """Drop where in which file each node comes from: paths of this machine, often more bytes than the weights."""
+    model.ClearField("metadata_props")
+    for function in model.functions:
+        function.ClearField("metadata_props")
+        _forget(function.node)
+        _forget(function.value_info)
+    _forget_in(model.graph)
+
+
+def _forget_in(graph: onnx.GraphProto) -> None:
+    _forget([graph])
+    for parts_of_it in (graph.node, graph.initializer, graph.input, graph.output, graph.value_info):
+        _forget(parts_of_it)
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                _forget_in(inner)
+
+
+def _forget(things: Iterable[Any]) -> None:
+    for thing in things:
+        thing.ClearField("metadata_props")
+        thing.ClearField("doc_string")
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Without what a library logs below an error."""
+    found = logging.getLogger(logger)
+    level = found.level
+    found.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        found.setLevel(level)

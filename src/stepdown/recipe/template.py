@@ -18,7 +18,7 @@ _DATA = {
     "validation": "where anything is chosen; cut from train if absent",
     "test": "where results are told; cut from train if absent",
     "text": "column of the text; two columns make a pair",
-    "label": "column of the label, of lists of labels, or of a number; or several columns of 0 and 1",
+    "label": "column of the label, of lists of labels, or of a number; several of 0 and 1; [] if there is none",
     "label_separator": "what parts the labels of one cell, where a cell holds several",
     "task": "single-label, multi-label or regression; if absent, the labels tell",
     "label_names": "names of the labels 0, 1, …, where the data has only numbers",
@@ -32,10 +32,11 @@ _TRANSFER = {
     "text": "column of the text; two columns where the data has pairs",
     "split_sentences": "true labels sentence by sentence",
     "max_texts": "takes so many of them; all if absent",
-    "views": "texts made of each labelled one (parts, mixtures), where there is no other text",
+    "views": "texts made of each labelled one (parts, mixtures), where there is no other text; 0 for none",
 }
 _TEACHER = {
-    "model": "hub id · folder · demo:minilm-l6; a list of several makes their mean the teacher",
+    "model": 'hub id · folder · demo:minilm-l6 · a list (their mean) · "labels:column,column", scores in the data',
+    "scores": "what such columns hold, probabilities or logits; if absent, their values tell",
     "epochs": "passes over train, when it must be fine-tuned first; if absent, by the number of texts",
     "learning_rate": "of that fine-tuning; if absent, by the size of the model",
     "batch_size": "of that fine-tuning",
@@ -52,7 +53,7 @@ _DISTILL = {
     "gold_learning_rate": "at the peak of these passes; if absent, a tenth of the rung's learning_rate",
 }
 _TRAINING = {
-    "epochs": "passes over the transfer set",
+    "epochs": "passes over the transfer set; if absent, by the number of texts",
     "learning_rate": "at its peak, after the warm-up",
     "batch_size": "texts in a batch; if absent, by the number of texts",
     "accumulate": "batches in an update of the weights",
@@ -77,6 +78,7 @@ _EXAMPLES: Mapping[str, object] = {
     "text": "text",
     "max_texts": 100_000,
     "max_rows": 2_000,
+    "scores": "logits",
     "label_map": {"LABEL_0": "negative", "LABEL_1": "positive"},
     "loss": "kl",
     "epochs": 4,
@@ -92,6 +94,7 @@ def template(
     *,
     task: str = "single-label",
     rows: int | None = None,
+    views: int = 0,
     seeds: int = 3,
     notes: Sequence[str] = (),
 ) -> str:
@@ -102,6 +105,7 @@ def template(
         data: the keys of `[data]` that were found: source or train, text, label and whatever else.
         task: what the labels make of it, for the head line.
         rows: how many rows there are, for the head line.
+        views: of each labelled text, for the teacher to label.
         seeds: of the comparison.
         notes: lines for the head, in the caller's words.
 
@@ -131,9 +135,9 @@ def template(
                 "[transfer]",
                 None,
                 "more texts for the teacher to label: what raises the student most",
-                off=True,
+                off=not views,
             ),
-            *_table(_TRANSFER, TransferSpec, {}, _transfer_examples(data)),
+            *_table(_TRANSFER, TransferSpec, {"views": views or None}, _transfer_examples(data)),
             "",
             "[teacher]",
             *_table(_TEACHER, TeacherSpec, {"model": "demo:minilm-l6"}),

@@ -15,10 +15,11 @@ from stepdown.report.card import Packed, card
 from stepdown.report.html import html
 from stepdown.report.loss_curve import loss_curve
 from stepdown.report.markdown import markdown
+from stepdown.report.metadata import Origin
 from stepdown.report.terminal import terminal
 from stepdown.results import Results, parse, to_dict
 
-__all__ = ["FORMATS", "Packed", "card", "html", "json", "loss_curve", "markdown", "terminal"]
+__all__ = ["FORMATS", "Origin", "Packed", "card", "html", "json", "loss_curve", "markdown", "terminal"]
 
 
 def json(results: Mapping[str, Any] | Results) -> str:

@@ -33,8 +33,10 @@ DETAILS: tuple[tuple[MetricName, str], ...] = (
     ("kl", "KL"),
     ("nll", "NLL"),
     ("ece", "ECE"),
+    ("nll_uncalibrated", "NLL before"),
+    ("ece_uncalibrated", "ECE before"),
 )
-"""Columns of the table of cells; those of which the task has no metric are left out."""
+"""Columns of the table of cells; those of which the task has no metric are left out. Before: calibration."""
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Tells the browser to load nothing at all, whatever a name in the results may hold."""
@@ -141,17 +143,20 @@ def _cells(cells: Sequence[Cell]) -> str:
     shown = [
         (metric, heading) for metric, heading in DETAILS if any(metric in cell.metrics for cell in cells)
     ]
+    calibrated = any(cell.calibration for cell in cells)
     rows = [
         [
             cell.id,
             cell.arm or NONE,
             str(cell.seed),
             *(f"{cell.metrics[m].value:.4f}" if m in cell.metrics else NONE for m, _ in shown),
+            *((f"{cell.calibration.temperature:.3g}" if cell.calibration else NONE,) if calibrated else ()),
             f"{cell.seconds:,.0f}",
         ]
         for cell in cells
     ]
-    headings = ["cell", "arm", "seed", *(heading for _, heading in shown), "seconds"]
+    temperature = ("temperature",) if calibrated else ()
+    headings = ["cell", "arm", "seed", *(heading for _, heading in shown), *temperature, "seconds"]
     return _details("Every model, on the report split", headings, rows)
 
 

@@ -37,10 +37,7 @@ def _lines(told: Content) -> Iterator[str]:
     yield ""
     yield escape(told.headline)
     yield ""
-    yield _row(astuple(told.headings))
-    yield _row([":--" if i < LEFT else "--:" for i in range(len(astuple(told.headings)))])
-    for line in told.lines:
-        yield _row([escape(cell) for cell in astuple(line)])
+    yield from table(astuple(told.headings), [astuple(line) for line in told.lines])
     yield ""
     yield f"{escape(told.caption)} {escape(told.legend)}"
     for heading, sentences in told.sections.items():
@@ -50,6 +47,14 @@ def _lines(told: Content) -> Iterator[str]:
     if told.bundle and told.command:
         yield from (f"The bundle is in {_code(told.bundle)}.", "", *_fenced(told.command), "")
     yield escape(told.advice)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table of plain text."""
+    yield _row(headings)
+    yield _row([":--" if i < LEFT else "--:" for i in range(len(headings))])
+    for row in rows:
+        yield _row([escape(cell) for cell in row])
 
 
 def _row(cells: Sequence[str]) -> str:

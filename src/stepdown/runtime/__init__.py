@@ -13,7 +13,8 @@
 Loading answers with one BundleError for whatever is wrong; nothing in here opens a connection.
 """
 
-from stepdown.runtime.about import About, Calibration, Source, Weights
+from stepdown.outputs import Calibration
+from stepdown.runtime.about import About, Source, Weights
 from stepdown.runtime.bundle import Bundle
 from stepdown.runtime.classifier import Classifier
 from stepdown.runtime.long_texts import LongTexts

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stepdown.errors import BundleError
-from stepdown.runtime.files import LARGEST, MOST_FILES, check_name
+from stepdown.errors import BundleError, shown
+from stepdown.outputs import UNCALIBRATED, Calibration
+from stepdown.runtime.files import LARGEST, LARGEST_TEXT, MOST_FILES, check_name
 from stepdown.runtime.long_texts import WAYS, LongTexts
 from stepdown.runtime.said import Said, parsed
 from stepdown.tasks import TASK_KINDS, TaskKind
@@ -19,24 +20,6 @@ FORMAT, VERSION = "stepdown-bundle", 1
 _LONGEST_TEXT = 1 << 20
 _FEWEST_LABELS: dict[TaskKind, int] = {"single-label": 2, "multi-label": 1, "regression": 1}
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How outputs become probabilities and these become answers, and what that was fitted on; not for regression.
-
-    Attributes:
-        temperature: what outputs are divided by before softmax or sigmoid, above 0; 1 leaves them as they are.
-        split: the split that it was fitted on; None where nothing was fitted.
-        n: examples of that split.
-        thresholds: multi-label only: from which probability on, 0 to 1, each label applies, in the order of the
-            labels; None for 0.5 throughout.
-    """
-
-    temperature: float = 1.0
-    split: str | None = None
-    n: int | None = None
-    thresholds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +69,7 @@ class About:
     max_length: int
     tokenizer: Mapping[str, Any]
     weights: Weights = Weights()
-    calibration: Calibration = Calibration()
+    calibration: Calibration = UNCALIBRATED
     parameters: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
@@ -169,7 +152,7 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
         )
     weights, tokenizer = said.inner("weights"), said.inner("tokenizer")
     kind, is_pair, label_names = _task(said.inner("task"))
-    promises = _promises(said.inner("files"))
+    promises = _promises(said.inner("files"), weights.text("file"))
     tokenizer.text("kind")
     needed = (weights.text("file"), *tokenizer.texts("files", 1))
     if missing := [name for name in needed if name not in promises]:
@@ -204,14 +187,14 @@ def _check_version(said: Said) -> None:
     if said.value.get("format") != FORMAT:
         raise said.fault("format", f'"{FORMAT}"')
     version = said.value.get("version")
-    if version != VERSION or isinstance(version, bool):
+    if version != VERSION or type(version) is not int:
         raise BundleError(
-            f"{said.where} is of version {version!r} of the format; this stepdown reads version {VERSION}. "
+            f"{said.where} is of version {shown(version)} of the format; this stepdown reads version {VERSION}. "
             "Update it: pip install -U stepdown"
         )
 
 
-def _promises(files: Said) -> dict[str, Promise]:
+def _promises(files: Said, weights: str) -> dict[str, Promise]:
     if len(files.value) > MOST_FILES:
         raise BundleError(f"{files.where} lists more than {MOST_FILES} files, so it is no bundle.")
     promises = {}
@@ -221,7 +204,8 @@ def _promises(files: Said) -> dict[str, Promise]:
         digest = facts.text("sha256")
         if not re.fullmatch("[0-9a-f]{64}", digest):
             raise facts.fault("sha256", "64 hexadecimal digits")
-        promises[name] = Promise(facts.whole("bytes", 0, LARGEST), digest)
+        largest = LARGEST if name == weights else LARGEST_TEXT
+        promises[name] = Promise(facts.whole("bytes", 0, largest), digest)
     return promises
 
 
@@ -230,7 +214,7 @@ def _task(said: Said) -> tuple[TaskKind, bool, tuple[str, ...]]:
     kind = next((kind for kind in TASK_KINDS if kind == said.value.get("kind")), None)
     if kind is None:
         raise said.fault("kind", f"one of {', '.join(TASK_KINDS)}, or a newer stepdown")
-    is_pair = said.whole_or_none("texts", 1, 2) == 2
+    is_pair = "texts" in said.value and said.whole("texts", 1, 2) == 2
     names = said.texts("label_names", _FEWEST_LABELS[kind])
     if kind == "regression" and len(names) > 1:
         raise said.fault("label_names", "one name, of the number that is predicted")
@@ -239,7 +223,7 @@ def _task(said: Said) -> tuple[TaskKind, bool, tuple[str, ...]]:
 
 def _calibration_told(about: About) -> dict[str, Any] | None:
     """None where there is nothing to tell: a regression has no probabilities."""
-    if about.task == "regression" and about.calibration == Calibration():
+    if about.task == "regression" and about.calibration == UNCALIBRATED:
         return None
     told = asdict(about.calibration)
     if about.calibration.thresholds is None:
@@ -251,7 +235,7 @@ def _calibration(said: Said, kind: TaskKind, labels: int) -> Calibration:
     if kind == "regression":
         if said.value.get("calibration") is not None:
             raise said.fault("calibration", "none, for a regression has no probabilities")
-        return Calibration()
+        return UNCALIBRATED
     told = said.inner("calibration")
     if kind == "single-label" and told.value.get("thresholds") is not None:
         raise told.fault("thresholds", "none, for the most probable label is the answer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from stepdown.runtime.files import ABOUT, LARGEST_ABOUT, Files, opened
 
 CARD = "README.md"
 SUFFIX = ".stepdown"
+_METADATA = re.compile(r"\A---[ \t]*\r?\n.*?^---[ \t]*(?:\r?\n)+", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Bundle:
 
     @property
     def card(self) -> str:
-        """The text of its README.md; empty where it has none."""
-        return self.files.get(CARD, b"").decode("utf-8", "replace")
+        """The text of its README.md, without the metadata that opens it for a hub; empty where it has none."""
+        return _METADATA.sub("", self.files.get(CARD, b"").decode("utf-8", "replace"))
 
 
 def read(path: str | Path) -> Bundle:
@@ -110,6 +111,8 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
+    import zipfile  # takes as long to import as a small bundle to load, which does not need it
+
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in files.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast, overload
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from stepdown.runtime.network import Network
 
 # Texts encoded at a time: bounds the memory of a long list.
 _WINDOW = 16_384
-# From which probability on a label of a multi-label task applies where the bundle does not say.
-_USUAL_THRESHOLD = 0.5
 
 Predictions = list[str] | list[list[str]] | list[float]
+Guarded = list[str | None] | list[list[str] | None]
+"""Predictions of a model that may say nothing."""
 
 
 class Classifier:
@@ -56,8 +57,7 @@ class Classifier:
         self.temperature = bundle.about.calibration.temperature
         self.thresholds: tuple[float, ...] = ()
         if self.task == "multi-label":
-            usual = (_USUAL_THRESHOLD,) * len(self.label_names)
-            self.thresholds = bundle.about.calibration.thresholds or usual
+            self.thresholds = bundle.about.calibration.threshold_of_each(len(self.label_names))
         self.card = bundle.card
         weights = bundle.about.weights
         if weights.format != "onnx":
@@ -70,6 +70,7 @@ class Classifier:
             bundle.files[weights.file],
             is_int8=weights.type == "int8",
             tokenizer=self._tokenizer,
+            longest=self.max_length,
             outputs=len(self.label_names),
             where=f"{name}: {weights.file}",
         )
@@ -89,25 +90,40 @@ class Classifier:
         path = shipped.find(name_or_path)
         return cls(bundles.read(path), str(path))
 
-    def predict(self, texts: Sequence[Text]) -> Predictions:
+    @overload
+    def predict(self, texts: Sequence[Text], abstain_below: None = None) -> Predictions: ...
+    @overload
+    def predict(self, texts: Sequence[Text], abstain_below: float) -> Guarded: ...
+    def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> Predictions | Guarded:
         """What is said of each text.
 
         Args:
             texts: n of them, or n pairs; no text is too long, but `max_length` ids of it, or of a sentence, are read.
+            abstain_below: a probability from 0 to 1: nothing is said of a text whose highest is less; None always
+                answers.
 
         Returns:
             n names of the most probable label; for a multi-label task n lists of the names of the labels that apply,
-            most probable first; for a regression n floats.
+            most probable first; for a regression n floats. With `abstain_below`, None where nothing is said.
 
         Raises:
-            InputError: `texts` is no list of texts, or no list of pairs where the model reads pairs.
+            InputError: `texts` is no list of texts, or no list of pairs where the model reads pairs; or
+                `abstain_below` is no probability, or asked of a model that has none.
         """
+        if abstain_below is not None:
+            self.check_can_abstain(abstain_below, "abstain_below")
         logits = self.logits(texts)
         if self.task == "regression":
             return outputs.values(logits)
-        if self.task == "single-label":
-            return [self.label_names[index] for index in logits.argmax(1)]
-        return self.sets(self.probabilities(logits))
+        said: list[str] | list[list[str]] = (
+            [self.label_names[index] for index in logits.argmax(1)]
+            if self.task == "single-label"
+            else self.sets(self.probabilities(logits))
+        )
+        if abstain_below is None:
+            return said
+        silent = outputs.abstaining(self.probabilities(logits), abstain_below).tolist()
+        return cast(Guarded, [None if no else own for no, own in zip(silent, said, strict=True)])
 
     def predict_proba(self, texts: Sequence[Text]) -> np.ndarray:
         """The calibrated probability of each label.
@@ -183,6 +199,22 @@ class Classifier:
             [self.label_names[index] for index in best if own[index]]
             for best, own in zip(order.tolist(), apply.tolist(), strict=True)
         ]
+
+    def check_can_abstain(self, below: float, option: str) -> None:
+        """Look whether answers below a probability can be held back, as an option of that name asks for.
+
+        Raises:
+            InputError: it is none, or the model predicts a number.
+        """
+        if self.task == "regression":
+            raise InputError(
+                f"The model predicts a number, {self.label_names[0]!r}, and no probability to abstain by. "
+                f"Leave {option} out."
+            )
+        if isinstance(below, bool) or not isinstance(below, int | float | np.floating) or not 0 <= below <= 1:
+            raise InputError(
+                f"{option} is {inputs.short(below)}; expected a probability, a number from 0 to 1."
+            )
 
     def _check_has_probabilities(self) -> None:
         if self.task == "regression":

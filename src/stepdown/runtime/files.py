@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from stepdown.errors import BundleError
+from stepdown.runtime import archive
 
 ABOUT = "bundle.json"
-# Largest file of a bundle: what the ONNX format itself allows.
+# Largest network: what the ONNX format itself allows. Other files are read as text, in several times their size.
 LARGEST = 2**31 - 1
+LARGEST_TEXT = 64 * 2**20
 LARGEST_ABOUT = 4 * 2**20
 MOST_FILES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -60,8 +61,8 @@ def opened(path: Path) -> Iterator[Files]:
     if path.is_dir() and (path / ABOUT).exists():
         yield _Folder(path)
     elif path.is_file():
-        with _archive_errors(path), zipfile.ZipFile(path) as archive:
-            yield _Archive(path, archive)
+        with _archive_errors(path), path.open("rb") as file:
+            yield _Archive(path, file)
     else:
         raise BundleError(
             f"There is no bundle at {path}. Expected a folder with {ABOUT}, or a .stepdown file.{_hint(path)}"
@@ -120,19 +121,20 @@ class _Folder:
 
 
 class _Archive:
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+    def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
-        self.archive = archive
-        self.entries: dict[str, zipfile.ZipInfo] = {}
-        for entry in archive.infolist():
-            check_name(entry.filename, str(path))
-            if entry.filename in self.entries:
-                raise BundleError(f"{path} holds {entry.filename} twice. Do not trust this bundle.")
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                raise BundleError(f"{path} holds {entry.filename} as a link. Do not trust this bundle.")
-            self.entries[entry.filename] = entry
-            if len(self.entries) > MOST_FILES:
-                raise BundleError(f"{path} holds more than {MOST_FILES} files, so it is no bundle.")
+        self.file = file
+        self.entries: dict[str, archive.Entry] = {}
+        listed = archive.entries(file)
+        if len(listed) > MOST_FILES + 1:
+            raise BundleError(f"{path} holds more than {MOST_FILES} files, so it is no bundle.")
+        for entry in listed:
+            check_name(entry.name, str(path))
+            if entry.name in self.entries:
+                raise BundleError(f"{path} holds {entry.name} twice. Do not trust this bundle.")
+            if entry.is_link:
+                raise BundleError(f"{path} holds {entry.name} as a link. Do not trust this bundle.")
+            self.entries[entry.name] = entry
 
     def names(self) -> set[str]:
         return set(self.entries)
@@ -141,16 +143,16 @@ class _Archive:
         if name not in self.entries:
             raise BundleError(f"{self.path} has no {name}, so it is no complete bundle. Copy it again.")
         entry = self.entries[name]
-        if entry.file_size > max(2**20, _MOST_PACKED * entry.compress_size):
+        if entry.size > max(2**20, _MOST_PACKED * entry.packed):
             raise BundleError(
-                f"{self.path}: {name} would unpack {entry.compress_size:,} bytes to {entry.file_size:,}. "
+                f"{self.path}: {name} would unpack {entry.packed:,} bytes to {entry.size:,}. "
                 "Do not trust this bundle."
             )
-        return entry.file_size
+        return entry.size
 
     def read(self, name: str, size: int) -> bytes:
-        with self.archive.open(self.entries[name]) as file:
-            return _exactly(file.read(size + 1), size, f"{self.path}: {name}")
+        content = archive.content(self.file, self.entries[name])
+        return _exactly(content, size, f"{self.path}: {name}")
 
 
 def _exactly(content: bytes, size: int, what: str) -> bytes:
@@ -169,9 +171,7 @@ def _archive_errors(path: Path) -> Iterator[None]:
         raise BundleError(
             f"{path} cannot be read: {error.strerror or error}. Copy the bundle again."
         ) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged archive makes zipfile raise nearly anything
+    except ValueError as error:
         raise BundleError(
             f"{path} is not a whole zip archive ({error}), which a single-file bundle is. Copy it again."
         ) from error

@@ -22,13 +22,16 @@ _IDS_FOR_THREADS = 8192
 # Bytes of weights from which on all processors share each batch; below, each processor takes its own batches.
 _LARGE = 20 * 2**20
 _MOST_THREADS = 16
+# Bytes that all threads may need at a time beside the weights, and numbers that are answered at a time.
+_MOST_BYTES = 1 << 30
+_MOST_ANSWERS = 1 << 22
 
 
 class Network:
     """A network that was looked into, loaded and tried out."""
 
     def __init__(
-        self, content: bytes, *, is_int8: bool, tokenizer: Tokenizer, outputs: int, where: str
+        self, content: bytes, *, is_int8: bool, tokenizer: Tokenizer, longest: int, outputs: int, where: str
     ) -> None:
         """Load it.
 
@@ -36,16 +39,23 @@ class Network:
             content: of its file.
             is_int8: its weights are stored as int8.
             tokenizer: whose ids it reads.
+            longest: most ids of a text that it is given.
             outputs: how many numbers it says of a text.
             where: names it in errors.
 
         Raises:
             BundleError: it is not to be trusted, cannot be run, or does not fit tokenizer or outputs.
         """
+        self._most_texts = max(1, min(_IDS_PER_BATCH, _MOST_ANSWERS // outputs))
+        largest = [
+            graph.Batch(self._most_texts, 1),
+            graph.Batch(max(1, min(self._most_texts, _IDS_PER_BATCH // longest)), longest),
+        ]
+        needs = graph.check(content, largest, where)
         processors = _processors()
         # Weights of a byte compute as four: they are made float32 when the graph is loaded.
         large = len(content) * (4 if is_int8 else 1) > _LARGE
-        self._workers = 1 if large else processors
+        self._workers = 1 if large else min(processors, max(1, _MOST_BYTES // max(1, needs)))
         self._session = _session(content, processors if large else 1, where)
         self._tokenizer = tokenizer
         self._outputs = outputs
@@ -63,7 +73,7 @@ class Network:
         def one(rows: np.ndarray) -> None:
             result[rows] = self._ask(*encoded.pad(rows, self._tokenizer.pad_id))
 
-        batches = [which[rows] for rows in split(encoded.lengths[which])]
+        batches = [which[rows] for rows in split(encoded.lengths[which], self._most_texts)]
         if self._workers > 1 and len(encoded.ids) > _IDS_FOR_THREADS:
             # The session lets go of the interpreter while it computes, so threads do run side by side.
             with ThreadPoolExecutor(self._workers) as pool:
@@ -100,11 +110,12 @@ class Network:
         self._ask(np.array([[last, last], [last, pad]], np.int64), np.array([2, 1], np.int64))
 
 
-def split(lengths: np.ndarray) -> list[np.ndarray]:
+def split(lengths: np.ndarray, most: int = _IDS_PER_BATCH) -> list[np.ndarray]:
     """Cuts texts into batches of nearly equal length, so that nearly nothing is computed on padding.
 
     Args:
         lengths: ids of each text, shape [n].
+        most: texts of a batch.
 
     Returns:
         positions in `lengths`, every one once; shortest texts first.
@@ -123,14 +134,13 @@ def split(lengths: np.ndarray) -> list[np.ndarray]:
     groups.append((start, len(order)))
     batches = []
     for start, end in groups:
-        size = max(1, _IDS_PER_BATCH // int(ordered[end - 1])) if end > start else 1
+        size = max(1, min(most, _IDS_PER_BATCH // int(ordered[end - 1]))) if end > start else 1
         batches += [order[at : min(at + size, end)] for at in range(start, end, size)]
     return batches
 
 
 def _session(content: bytes, threads: int, where: str) -> Any:
-    """An onnxruntime session of a checked graph, its inputs and output as the format asks for."""
-    graph.check(content, where)
+    """An onnxruntime session of a checked graph."""
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
@@ -144,12 +154,9 @@ def _session(content: bytes, threads: int, where: str) -> Any:
     # Never the other format that onnxruntime reads, into which the check cannot look.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = onnxruntime.InferenceSession(
+        return onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
-        # Asked for in here, since even a name may be damaged.
-        inputs = sorted((part.name, part.type, len(part.shape)) for part in session.get_inputs())
-        outputs = [(part.name, part.type, len(part.shape)) for part in session.get_outputs()]
     except MemoryError:
         raise
     except Exception as error:  # onnxruntime's errors have no base of their own
@@ -157,13 +164,6 @@ def _session(content: bytes, threads: int, where: str) -> Any:
             f"{where} cannot be run by onnxruntime {onnxruntime.__version__}: {_first_line(error)}. "
             "Update it (pip install -U onnxruntime), or export the bundle again."
         ) from error
-    expected = [("ids", "tensor(int64)", 2), ("lengths", "tensor(int64)", 1)]
-    if inputs != expected or outputs != [("logits", "tensor(float)", 2)]:
-        raise BundleError(
-            f"{where} has other inputs and outputs than ids [texts, length] and lengths [texts] of int64 and "
-            "logits [texts, labels] of float32. Export the bundle again."
-        )
-    return session
 
 
 def _processors() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +17,7 @@ from stepdown.runtime.classifier import Classifier
 from stepdown.runtime.columns import Wanted
 from stepdown.runtime.inputs import Text
 from stepdown.runtime.rows import BadRow, Row, Table, from_stream, from_texts
-from stepdown.runtime.sinks import Answer, Sink, to_file, to_stream
+from stepdown.runtime.sinks import ABSTAINED, TRUNCATED, Answer, Sink, to_file, to_stream
 from stepdown.runtime.tables import from_file
 
 # Rows answered at a time: enough to fill batches of one length, few enough for any memory.
@@ -30,39 +31,49 @@ class Counts:
     """What a stream came to so far.
 
     Attributes:
-        rows: answered.
-        skipped: left out, for they could not be read.
+        rows: answered, abstentions among them.
+        skipped: that could not be read.
+        abstained: that no label was probable enough for.
         share: how much of the input that is, 0 to 1; None where nobody knows.
     """
 
     rows: int = 0
     skipped: int = 0
+    abstained: int = 0
     share: float | None = None
 
 
-def answers(classifier: Classifier, texts: Sequence[Text], top: int) -> list[Answer]:
+def answers(
+    classifier: Classifier, texts: Sequence[Text], top: int, abstain_below: float | None = None
+) -> list[Answer]:
     """What is said of each text, as `stepdown predict` and `stepdown serve` tell it.
 
     Args:
         classifier: asked.
         texts: n of them, or n pairs where it reads pairs.
         top: how many labels to score, best first; 0 for all; of no matter to a regression.
+        abstain_below: the least probability that is answered with, from 0 to 1, not for a regression; None: any.
 
     Returns:
         n objects: `text` (of a pair a list of the two); `label` and `score` (the label's probability), or for a
         multi-label task `labels` (those that apply, most probable first), and `scores` (label to probability, best
-        first), or for a regression `value`; and `truncated`, true, where a text was cut.
+        first), or for a regression `value`; `abstained`, true, where no label has the probability `abstain_below`:
+        `label` is None then, and `labels` are empty; and `truncated`, true, where a text was cut.
 
     Raises:
         InputError: as `Classifier.predict`.
     """
     logits, truncated = classifier.read(texts)
-    said = _values(logits) if classifier.task == "regression" else _labels(classifier, logits, top)
+    said = (
+        _values(logits)
+        if classifier.task == "regression"
+        else _labels(classifier, logits, top, abstain_below)
+    )
     found: list[Answer] = []
     for text, cut, own in zip(texts, truncated.tolist(), said, strict=True):
         answer = {"text": text if isinstance(text, str) else list(text), **own}
         if cut:
-            answer["truncated"] = True
+            answer[TRUNCATED] = True
         found.append(answer)
     return found
 
@@ -84,22 +95,31 @@ def _values(logits: np.ndarray) -> list[Answer]:
     return [{"value": value} for value in outputs.values(logits)]
 
 
-def _labels(classifier: Classifier, logits: np.ndarray, top: int) -> list[Answer]:
+def _labels(classifier: Classifier, logits: np.ndarray, top: int, below: float | None) -> list[Answer]:
     probabilities = classifier.probabilities(logits)
     names = classifier.label_names
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, : top or None]
+    # Of one label the logits decide, as everywhere: at a high temperature probabilities may round to the same.
+    rank = probabilities if classifier.task == "multi-label" else logits
+    best = np.argsort(-rank, axis=1, kind="stable")[:, : top or None]
     values = np.take_along_axis(probabilities, best, 1).astype(np.float64).round(6)
     scores = [
         {names[index]: value for index, value in zip(which, scored, strict=True)}
         for which, scored in zip(best.tolist(), values.tolist(), strict=True)
     ]
+    said: list[Answer]
     if classifier.task == "multi-label":
         sets = classifier.sets(probabilities)
-        return [{"labels": own, "scores": scored} for own, scored in zip(sets, scores, strict=True)]
-    return [
-        {"label": next(iter(scored)), "score": next(iter(scored.values())), "scores": scored}
-        for scored in scores
-    ]
+        said = [{"labels": own, "scores": scored} for own, scored in zip(sets, scores, strict=True)]
+    else:
+        said = [
+            {"label": next(iter(scored)), "score": next(iter(scored.values())), "scores": scored}
+            for scored in scores
+        ]
+    if below is not None:
+        nothing: Answer = {"labels": []} if classifier.task == "multi-label" else {"label": None}
+        for row in np.flatnonzero(outputs.abstaining(probabilities, below)).tolist():
+            said[row] |= {**nothing, ABSTAINED: True}
+    return said
 
 
 @dataclass(frozen=True)
@@ -112,6 +132,7 @@ class Work:
         columns: of the input, with the text, or with the two of a pair; empty where they can be told.
         output: a file; None for JSON lines on the standard output.
         top: how many labels to score, best first; 0 for all; None for 5, and always None for a regression.
+        abstain_below: the least probability that is answered with; None for any, and always None for a regression.
     """
 
     texts: tuple[str, ...] = ()
@@ -119,6 +140,7 @@ class Work:
     columns: tuple[str, ...] = ()
     output: Path | None = None
     top: int | None = None
+    abstain_below: float | None = None
 
 
 def run(
@@ -142,14 +164,17 @@ def run(
 
     Raises:
         InputError: an input or (BadRow) one of its rows that cannot be read, an output that does not fit, or what
-            does not fit the model: single texts and pairs, or labels to score of a number.
+            does not fit the model: single texts and pairs, or labels to score, or a probability, of a number.
         StoreError: the output cannot be written.
     """
     if work.top is not None:
         check_scores(classifier, "--top")
+    if work.abstain_below is not None:
+        classifier.check_can_abstain(work.abstain_below, "--abstain-below")
     table = _table(work, is_pair=classifier.is_pair)
     given = from_stream(stdin, is_pair=classifier.is_pair) if table is None else windows(table)
     columns = () if table is None else table.columns
+    marks = (TRUNCATED,) if work.abstain_below is None else (ABSTAINED, TRUNCATED)
 
     def tell(counts: Counts) -> None:
         counts.share = table.share() if table else None
@@ -157,12 +182,17 @@ def run(
             on_progress(counts)
 
     with (
-        to_stream(stdout)
+        to_stream(stdout, marks)
         if work.output is None
-        else to_file(work.output, columns, classifier.task, is_pair=classifier.is_pair)
+        else to_file(work.output, columns, classifier.task, is_pair=classifier.is_pair, marks=marks)
     ) as sink:
-        top = _USUAL_TOP if work.top is None else work.top
-        return answer_all(classifier, given, sink, top=top, on_bad=on_bad, on_progress=tell)
+        ask = partial(
+            answers,
+            classifier,
+            top=_USUAL_TOP if work.top is None else work.top,
+            abstain_below=work.abstain_below,
+        )
+        return answer_all(ask, given, sink, on_bad=on_bad, on_progress=tell)
 
 
 def _table(work: Work, *, is_pair: bool) -> Table | None:
@@ -196,21 +226,19 @@ def windows(table: Table) -> Iterator[list[Row | BadRow]]:
 
 
 def answer_all(
-    classifier: Classifier,
+    ask: Callable[[Sequence[Text]], list[Answer]],
     source: Iterable[list[Row | BadRow]],
     sink: Sink,
     *,
-    top: int = _USUAL_TOP,
     on_bad: Callable[[BadRow], None] | None = None,
     on_progress: Callable[[Counts], None] | None = None,
 ) -> Counts:
     """Answer every row of a source.
 
     Args:
-        classifier: asked.
+        ask: answers texts, or pairs.
         source: windows of rows; each is answered before the next is asked for.
         sink: takes the rows of a window and their answers.
-        top: how many labels to score; 0 for all.
         on_bad: told of each row that cannot be read, which is then left out; None raises the first.
         on_progress: told after each window.
 
@@ -231,7 +259,9 @@ def answer_all(
                 counts.skipped += 1
                 on_bad(row)
         if rows:
-            sink(rows, answers(classifier, [row.text for row in rows], top))
+            said = ask([row.text for row in rows])
+            sink(rows, said)
+            counts.abstained += sum(ABSTAINED in answer for answer in said)
         if bad is not None:
             raise bad
         counts.rows += len(rows)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from stepdown.errors import BundleError
+from stepdown.errors import BundleError, shown
 
 _MOST_LABELS = 100_000
 
@@ -49,10 +49,12 @@ class Said:
     def fault(self, key: str, expected: str) -> BundleError:
         """The error that a key is missing or holds something else than what was expected."""
         if key not in self.value:
-            return BundleError(f"{self.where} has no {key!r}; expected {expected}. Export the bundle again.")
-        found = repr(self.value[key])
-        found = found if len(found) <= 60 else found[:57] + "..."
-        return BundleError(f"{self.where}: {key!r} is {found}; expected {expected}. Export the bundle again.")
+            return BundleError(
+                f"{self.where} has no {shown(key)}; expected {expected}. Export the bundle again."
+            )
+        return BundleError(
+            f"{self.where}: {shown(key)} is {shown(self.value[key])}; expected {expected}. Export the bundle again."
+        )
 
     def inner(self, key: str) -> Said:
         """An object in this one."""

@@ -24,15 +24,24 @@ _KEYS: dict[TaskKind, tuple[str, ...]] = {
     "multi-label": ("labels", "scores"),
     "regression": ("value",),
 }
-"""What an answer holds beside the text and `truncated`: columns of a table."""
+"""What an answer holds beside the text and its marks: columns of a table."""
 
-_TRUNCATED = "truncated"
+TRUNCATED, ABSTAINED = "truncated", "abstained"
+"""Marks: true where they are on an answer; else they are not on it."""
+
 _written = json.JSONEncoder(ensure_ascii=False).encode
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 @contextmanager
-def to_file(path: Path, columns: tuple[str, ...] | None, task: TaskKind, *, is_pair: bool) -> Iterator[Sink]:
+def to_file(
+    path: Path,
+    columns: tuple[str, ...] | None,
+    task: TaskKind,
+    *,
+    is_pair: bool,
+    marks: tuple[str, ...] = (TRUNCATED,),
+) -> Iterator[Sink]:
     """A sink into a file that appears whole at the end, or not at all; a table if it is a .csv or .tsv.
 
     Args:
@@ -40,6 +49,7 @@ def to_file(path: Path, columns: tuple[str, ...] | None, task: TaskKind, *, is_p
         columns: of the input; a table needs to know them before the first row.
         task: what is answered.
         is_pair: rows are pairs of texts.
+        marks: that answers may have.
 
     Raises:
         InputError: a table is asked for, but the columns are not known.
@@ -56,28 +66,34 @@ def to_file(path: Path, columns: tuple[str, ...] | None, task: TaskKind, *, is_p
             atomic.write(file, content, path)
 
         if delimiter is None:
-            yield json_lines(put)
+            yield json_lines(put, marks)
         else:
             texts = ("text1", "text2") if is_pair else ("text",)
-            yield table(put, Layout(columns or (), texts, _KEYS[task], delimiter))
+            yield table(put, Layout(columns or (), texts, _KEYS[task], marks, delimiter))
 
 
 @contextmanager
-def to_stream(stream: BinaryIO) -> Iterator[Sink]:
-    """A sink of JSON lines that hands on every window at once."""
+def to_stream(stream: BinaryIO, marks: tuple[str, ...] = (TRUNCATED,)) -> Iterator[Sink]:
+    """A sink of JSON lines that hands on every window at once; `marks` are those that answers may have."""
 
     def put(content: bytes) -> None:
         stream.write(content)
         stream.flush()
 
-    yield json_lines(put)
+    yield json_lines(put, marks)
 
 
-def json_lines(put: Callable[[bytes], None]) -> Sink:
-    """A sink of one JSON object a line: the columns of the row, and the answer; `put` takes the bytes."""
+def json_lines(put: Callable[[bytes], None], marks: tuple[str, ...]) -> Sink:
+    """A sink of one JSON object a line: the columns of the row, and the answer.
+
+    Args:
+        put: takes the bytes.
+        marks: that answers may have: columns of those names are renamed in every row.
+    """
 
     def sink(rows: list[Row], said: list[Answer]) -> None:
-        put(b"".join(_json(_kept(row, answer) | answer) for row, answer in zip(rows, said, strict=True)))
+        answered = zip(rows, said, strict=True)
+        put(b"".join(_json(_kept(row, {*answer, *marks}) | answer) for row, answer in answered))
 
     return sink
 
@@ -89,18 +105,20 @@ class Layout:
     Attributes:
         columns: of the rows, which are kept.
         texts: names of the columns for the text, or for the two of a pair, where rows have no columns.
-        keys: of an answer, beside its text and `truncated`.
+        keys: of an answer, beside its text and its marks.
+        marks: that answers may have.
         delimiter: between cells.
     """
 
     columns: tuple[str, ...]
     texts: tuple[str, ...]
     keys: tuple[str, ...]
+    marks: tuple[str, ...]
     delimiter: str
 
 
 def table(put: Callable[[bytes], None], layout: Layout) -> Sink:
-    """A sink of delimited lines: the columns of the row, then those of the answer, and truncated.
+    """A sink of delimited lines: the columns of the row, then those of the answer, and its marks.
 
     Labels are joined by `;` (one that holds a `;` itself is in quotes), scores are JSON.
 
@@ -108,7 +126,7 @@ def table(put: Callable[[bytes], None], layout: Layout) -> Sink:
         put: takes the bytes.
         layout: which columns there are.
     """
-    ours = (*layout.keys, _TRUNCATED)
+    ours = (*layout.keys, *layout.marks)
     names = [_renamed(name, layout.columns, ours) for name in layout.columns] or layout.texts
     put(_delimited([[*names, *ours]], layout.delimiter))
 
@@ -117,7 +135,8 @@ def table(put: Callable[[bytes], None], layout: Layout) -> Sink:
         for row, answer in zip(rows, said, strict=True):
             texts = [row.text] if isinstance(row.text, str) else row.text
             held = [row.columns[name] for name in layout.columns] or texts
-            cells.append([*held, *(_cell(answer[key]) for key in layout.keys), _cell(answer.get(_TRUNCATED))])
+            own = [*(answer[key] for key in layout.keys), *(answer.get(mark) for mark in layout.marks)]
+            cells.append([*held, *map(_cell, own)])
         put(_delimited(cells, layout.delimiter))
 
     return sink
@@ -131,10 +150,9 @@ def _cell(value: Any) -> Any:
     return "true" if value is True else value
 
 
-def _kept(row: Row, answer: Answer) -> Answer:
+def _kept(row: Row, ours: set[str]) -> Answer:
     """The columns of a row, those with a name of ours renamed; its text has its place in the answer."""
-    ours = {*answer, _TRUNCATED} - {"text"}
-    kept = {_renamed(name, row.columns, ours): value for name, value in row.columns.items()}
+    kept = {_renamed(name, row.columns, ours - {"text"}): value for name, value in row.columns.items()}
     if "text" in kept and kept["text"] != row.text:
         kept[_free("text", row.columns)] = kept.pop("text")
     return kept

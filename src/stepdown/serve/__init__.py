@@ -9,7 +9,7 @@
     bodies      a request's body, bounded in size and time, and what is wrong with it
     metrics     counters for Prometheus
     middleware  what every answer has: headers, and its line in the metrics
-    page        the page, one file with everything in it; kinds.js alone knows the kinds of task
+    front       the page, answered by the server (server.js)
     service     what the routes share: the model, asked within limits
     app         the routes
     server      the socket, the signals, and the end

@@ -21,9 +21,9 @@ from stepdown.serve import schemas
 from stepdown.serve.bodies import parsed
 from stepdown.serve.documents import documented
 from stepdown.serve.forms import forms
+from stepdown.serve.front import front
 from stepdown.serve.limits import Limits
 from stepdown.serve.middleware import GONE, Watch
-from stepdown.serve.page import page
 from stepdown.serve.service import Service
 
 _PATHS = {"/", "/predict", "/explain", "/health", "/model", "/metrics", "/openapi.json"}
@@ -93,7 +93,7 @@ def _add_questions(app: FastAPI, service: Service) -> None:
 
 def _add_facts(app: FastAPI, service: Service, name: str) -> None:
     """The routes that need no model."""
-    classifier, front = service.classifier, page()
+    classifier, page = service.classifier, front()
     about = schemas.Model(
         name=name,
         task=classifier.task,
@@ -125,7 +125,7 @@ def _add_facts(app: FastAPI, service: Service, name: str) -> None:
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def index() -> Response:
-        return HTMLResponse(front.html, headers={"Content-Security-Policy": front.policy})
+        return HTMLResponse(page.html, headers={"Content-Security-Policy": page.policy})
 
 
 def _json(content: Any, seconds: float) -> Response:

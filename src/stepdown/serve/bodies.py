@@ -130,6 +130,8 @@ def _fault(model: type[Asked], fault: Any) -> str:
             return f"{where!r} is missing."
         case "extra_forbidden":
             return f"{_short(where)} is unknown; known are {', '.join(model.model_fields)}."
+        case _ if where == "abstain_below":
+            return f"{where} is {found}; expected a probability, a number from 0 to 1."
         case "list_type" | "too_short" | "too_long" if _is_input(fault["loc"]):
             return f"{where} is {found}; expected a list of two texts. {READS_PAIRS}."
         case "string_type" if _is_input(fault["loc"]) and isinstance(fault["input"], list):

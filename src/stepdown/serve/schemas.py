@@ -51,6 +51,15 @@ class PredictRequest(Asked):
 
     texts: Sequence[Text]
     top: TopField = 5
+    abstain_below: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Give no label where the highest probability is less; by default every text gets its label.",
+        ),
+    ] = None
 
 
 class ExplainRequest(Asked):
@@ -115,12 +124,19 @@ class Answer(BaseModel, Generic[T]):
 Scores = Annotated[dict[str, float], Field(description="Label to probability, best first.")]
 
 
+Abstained = Annotated[
+    Literal[True] | None,
+    Field(description="Present where no label has the probability that `abstain_below` asks for."),
+]
+
+
 class LabelPrediction(Answer[T], Generic[T]):
     """The one label of a text."""
 
-    label: str
-    score: Annotated[float, Field(description="The label's probability.")]
+    label: Annotated[str | None, Field(description="Null where it abstained.")]
+    score: Annotated[float, Field(description="The most probable label's probability.")]
     scores: Scores
+    abstained: Abstained = None
 
 
 class LabelsPrediction(Answer[T], Generic[T]):
@@ -128,6 +144,7 @@ class LabelsPrediction(Answer[T], Generic[T]):
 
     labels: Annotated[list[str], Field(description="Those that apply, most probable first.")]
     scores: Scores
+    abstained: Abstained = None
 
 
 class ValuePrediction(Answer[T], Generic[T]):
@@ -204,7 +221,7 @@ class Model(BaseModel):
     ]
     parameters: int | None
     max_length: Annotated[int, Field(description="Ids that are read of a text.")]
-    card: Annotated[str, Field(description="The bundle's README.md, Markdown.")]
+    card: Annotated[str, Field(description="The bundle's README.md, Markdown, without its metadata.")]
     limits: LimitsTold
 
 

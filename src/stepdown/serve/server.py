@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-import re
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from stepdown.errors import InputError, WorkError
+from stepdown.page import title
 from stepdown.runtime import Classifier
 from stepdown.serve.app import create_app
 from stepdown.serve.limits import Limits
@@ -82,14 +81,6 @@ def serve(
             say("Answering what was asked; Ctrl-C ends it at once.")
 
         _Server(config, begun, ending).run([listener])
-
-
-def title(bundle: str, card: str) -> str:
-    """What to call a bundle: the heading of its card, else its file's name; never the folders that it lies in."""
-    heading = re.match(r"# +(\S.*)", card)
-    if heading is None:
-        return Path(bundle).stem or "model"
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", heading[1])  # Markdown's escapes
 
 
 def listen(host: str, port: int) -> socket.socket:

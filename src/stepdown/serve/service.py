@@ -32,13 +32,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Answers:
-    """Asks for predictions; equal for equal `top`, so that such requests are batched together."""
+    """Asks for predictions; those that ask alike are equal, so that they are batched together."""
 
     classifier: Classifier
     top: int
+    abstain_below: float | None = None
 
     def __call__(self, texts: list[Text]) -> list[Answer]:
-        return answers(self.classifier, texts, self.top)
+        return answers(self.classifier, texts, self.top, self.abstain_below)
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,14 @@ class Service:
 
     def _answers(self, asked: PredictRequest | ExplainRequest, texts: int) -> _Answers:
         """What to ask for the scores that a request wants of so many texts."""
-        if "top" in asked.model_fields_set:
-            try:
+        below = asked.abstain_below if isinstance(asked, PredictRequest) else None
+        try:
+            if "top" in asked.model_fields_set:
                 check_scores(self.classifier, "top")
-            except InputError as error:
-                raise HTTPException(422, str(error)) from None
+            if below is not None:
+                self.classifier.check_can_abstain(below, "abstain_below")
+        except InputError as error:
+            raise HTTPException(422, str(error)) from None
         labels = len(self.classifier.label_names)
         top = min(asked.top or labels, labels)
         if top * texts > _MOST_SCORES:
@@ -127,7 +131,7 @@ class Service:
                 f"{texts:,} texts with {top:,} scores each are more than {_MOST_SCORES:,} scores. "
                 "Lower top, or send fewer texts.",
             )
-        return _Answers(self.classifier, top)
+        return _Answers(self.classifier, top, below)
 
     def _check(self, texts: Sequence[Text]) -> None:
         """Raises HTTPException (422) where texts are too many or too long."""

@@ -313,6 +313,8 @@ def save(model: TextModel, folder: Path) -> None:
     classifier.config.problem_type = PROBLEM_TYPES[model.task]
     if model.is_pair or hasattr(classifier.config, IS_PAIR):
         setattr(classifier.config, IS_PAIR, model.is_pair)
+    # It points to code that is not kept here, and that nobody needs.
+    vars(classifier.config).pop("auto_map", None)
     write(classifier, model.tokenizer, model.max_length, folder)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stepdown.tokens.words import Words, reserved_ids
+from stepdown.tokens.words import LONGEST_ENTRY, Words, reserved_ids
 
 # Pieces that spell words outside the vocabulary: at most this many, and at most this share of it.
 MOST_PIECES = 1000
@@ -18,7 +18,8 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     """How often each word occurs, words as the `words` tokenizer splits them; of a pair those of both texts.
 
     Of more than half a million different words the rarest are forgotten on the way, and a word that comes back then
-    counts from there (lossy counting, Manku and Motwani 2002): no vocabulary reaches that far down.
+    counts from there (lossy counting, Manku and Motwani 2002): no vocabulary reaches that far down. Words that are too
+    long for any vocabulary are not counted.
     """
     splitter = Words(())
     counts: Counter[str] = Counter()
@@ -28,6 +29,8 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
         while len(counts) > MOST_WORDS:
             rare += 1
             counts = Counter({word: count for word, count in counts.items() if count > rare})
+    for word in [word for word in counts if len(word) > LONGEST_ENTRY]:
+        del counts[word]
     return counts
 
 

@@ -7,7 +7,7 @@ tokenizer of a Hugging Face model runs through the `tokenizers` library.
 from collections.abc import Mapping
 from pathlib import Path
 
-from stepdown.errors import BundleError
+from stepdown.errors import BundleError, shown
 from stepdown.tokens.flat import Tokenizer, Tokens
 from stepdown.tokens.huggingface import FILE, HuggingFaceTokenizer, from_huggingface
 from stepdown.tokens.wordpiece import CONFIG, VOCABULARY, BertWordPiece, Reading
@@ -47,7 +47,7 @@ def parse(kind: str, files: Mapping[str, bytes]) -> Tokenizer:
     main = files_of.get(kind)
     if main is None:
         raise BundleError(
-            f"The tokenizer is of kind {kind!r}; this version reads {', '.join(files_of)}. "
+            f"The tokenizer is of kind {shown(kind)}; this version reads {', '.join(files_of)}. "
             "A newer stepdown may read it."
         )
     if main not in files:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from stepdown.errors import InputError
+from stepdown.errors import BundleError, InputError
 from stepdown.tasks import SEPARATOR, parts
 
 
@@ -116,6 +116,11 @@ class Tokenizer(Protocol):
         """Its kind, its files and its normalisation, as a bundle tells them."""
 
 
+LARGEST_VOCABULARY = 16 * 2**20
+"""Bytes of the file of a vocabulary; what is read of it takes many times as much memory."""
+MOST_ENTRIES = 1 << 20
+"""Entries of a vocabulary."""
+
 # Longer chunks hardly ever come back, and they are what would fill the memory.
 _LONGEST_KEPT = 48
 # Chunks of each half of a memory, some 7 MB: more than nine in ten chunks of running English text.
@@ -165,6 +170,14 @@ class Frame:
     after: bytes = b""
     empty: bytes = b""
     between: bytes = b""
+
+
+def check_vocabulary(where: str, content: bytes) -> None:
+    """Raises BundleError where the file of a vocabulary, which `where` names, is larger than any."""
+    if len(content) > LARGEST_VOCABULARY:
+        raise BundleError(
+            f"{where} has {len(content):,} bytes, and a vocabulary has {LARGEST_VOCABULARY:,} at most. Export it again."
+        )
 
 
 def pack(ids: Sequence[int]) -> bytes:

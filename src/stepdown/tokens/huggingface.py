@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stepdown.errors import BundleError, ModelError, missing_extra
+from stepdown.errors import BundleError, ModelError, StepdownError, missing_extra
 from stepdown.tasks import SEPARATOR, parts
+from stepdown.tokens import growth
 from stepdown.tokens.flat import Tokenizer, Tokens, check_length, check_length_of_pair, from_lists
 from stepdown.tokens.wordpiece import CONFIG, SPECIAL, VOCABULARY, BertWordPiece, Reading, reading
 
@@ -48,14 +50,15 @@ class HuggingFaceTokenizer:
             import tokenizers
         except ImportError:
             raise missing_extra("tokenizers", "hf", f"A model with a tokenizer of its own ({FILE})") from None
-        try:
+        reads = f"tokenizers {tokenizers.__version__}"
+        with _its_errors(
+            f"{FILE} cannot be read by {reads}", 'A newer one may read it: pip install -U "stepdown[hf]"'
+        ):
             self._tokenizer = tokenizers.Tokenizer.from_str(description.decode("utf-8"))
             about = json.loads(config)
-        except Exception as error:  # the library raises bare Exception for a file that it cannot read
-            raise BundleError(
-                f"{FILE} cannot be read by tokenizers {tokenizers.__version__}: {_first_line(error)}. "
-                'A newer one may read it: pip install -U "stepdown[hf]"'
-            ) from error
+            normalizer = self._tokenizer.normalizer
+            if normalizer is not None:
+                growth.check(json.loads(normalizer.__getstate__()), FILE)
         self._description, self._config = description, config
         self.pad_id = self._find_pad(about if isinstance(about, dict) else {})
         self._tokenizer.no_padding()
@@ -72,9 +75,10 @@ class HuggingFaceTokenizer:
         self._tokenizer.enable_truncation(max_length)
         # Halves of surrogate pairs are no characters, and the library refuses them.
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encodings = self._tokenizer.encode_batch([parts(t) if SEPARATOR in t else t for t in clean])
-        ids = [encoding.ids or [self.pad_id] for encoding in encodings]
-        return from_lists(ids, [bool(encoding.overflowing) for encoding in encodings])
+        with _its_errors(f"{FILE} fails on a text", "Take the file that belongs to the model."):
+            encodings = self._tokenizer.encode_batch([parts(t) if SEPARATOR in t else t for t in clean])
+            ids = [encoding.ids or [self.pad_id] for encoding in encodings]
+            return from_lists(ids, [bool(encoding.overflowing) for encoding in encodings])
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json` as they came."""
@@ -193,7 +197,20 @@ def _converted(folder: Path) -> HuggingFaceTokenizer:
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+@contextmanager
+def _its_errors(what: str, advice: str) -> Iterator[None]:
+    """Tells what goes wrong in the library: it raises bare Exceptions, and panics that are none."""
+    try:
+        yield
+    except (StepdownError, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise BundleError(f"{what}: {_first_line(error)}. {advice}") from error
+
+
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -6,10 +6,14 @@ import html
 import re
 from collections.abc import Iterator
 
-_BLOCK_TAG = re.compile(r"</?(?:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
-_INLINE_TAG = re.compile(r"</?(?:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>", re.IGNORECASE)
-# The end of a sentence, with quotes and brackets that close there; the first letter of what follows.
-_END = re.compile(r"""[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？]+[」』”’]*\s*""")
+# Names of tags are in ASCII letters, of either case.
+_BLOCK_TAG = re.compile(r"</?(?ai:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>")
+_INLINE_TAG = re.compile(r"</?(?ai:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>")
+# A character reference with more digits than any code point has.
+_LONG_NUMBER = re.compile(r"&#(?:([0-9]{9,})|[xX]([0-9a-fA-F]{9,}));?")
+# The end of a sentence, with quotes and brackets that close there; the first letter of what follows. No match begins
+# within a run of marks: it would end as one that begins with the run, and looking for it takes quadratic time.
+_END = re.compile(r"""(?<![.!?…])[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？]+[」』”’]*\s*""")
 _ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "gen", "col", "lt", "sgt", "capt", "maj", "gov", "sen", "rep",
     "pres", "st", "mt", "jr", "sr", "vs", "no", "nos", "vol", "fig", "figs", "dept", "inc", "ltd", "co", "corp",
@@ -26,7 +30,7 @@ def sentences(text: str) -> Iterator[str]:
     lone full stop ends a sentence whatever follows.
     """
     if "&" in text:
-        text = html.unescape(text)
+        text = html.unescape(_LONG_NUMBER.sub(_shortened, text))
     if "<" in text:
         text = _INLINE_TAG.sub("", _BLOCK_TAG.sub("\n", text))
     for line in text.split("\n"):
@@ -45,7 +49,16 @@ def _ends(before: str, marks: str, following: str) -> bool:
         return True
     word = before.rsplit(None, 1)[-1].lstrip("\"'“‘([") if before.strip() and not before.endswith(" ") else ""
     is_initial = len(word) == 1 and word.isupper() and word != "I"
-    return not is_initial and word.casefold() not in _ABBREVIATIONS
+    return not is_initial and word.lower() not in _ABBREVIATIONS
+
+
+def _shortened(reference: re.Match[str]) -> str:
+    """The reference with fewer digits: html.unescape stops at thousands of them, as Python's int does."""
+    decimal, hexadecimal = reference.groups()
+    digits = (decimal or hexadecimal).lstrip("0") or "0"
+    if len(digits) > 8:
+        return "\ufffd"
+    return f"&#{'x' if decimal is None else ''}{digits};"
 
 
 def _tidy(sentence: str) -> Iterator[str]:

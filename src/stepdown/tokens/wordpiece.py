@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepdown.errors import BundleError
+from stepdown.errors import BundleError, shown
 from stepdown.tasks import SEPARATOR, parts
-from stepdown.tokens.flat import Frame, Memo, Tokens, encode_chunks, pack
+from stepdown.tokens.flat import MOST_ENTRIES, Frame, Memo, Tokens, check_vocabulary, encode_chunks, pack
 
 VOCABULARY, CONFIG = "vocab.txt", "tokenizer_config.json"
 UNKNOWN, START, END, PAD, MASK = "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"
@@ -75,7 +75,7 @@ class BertWordPiece:
             reading: how texts are cleaned; as in `bert-base-uncased` where it is None.
 
         Raises:
-            BundleError: a special piece is missing.
+            BundleError: a special piece is missing, or there are more than a million pieces.
         """
         self.vocabulary = tuple(vocabulary)
         self.reading = reading or Reading()
@@ -86,6 +86,11 @@ class BertWordPiece:
             raise BundleError(
                 f"{VOCABULARY} has no {', '.join(missing)}: a BERT vocabulary holds them, one piece a line. "
                 "Take the file that belongs to the model."
+            )
+        if len(self.vocabulary) > MOST_ENTRIES:
+            raise BundleError(
+                f"{VOCABULARY} has {len(self.vocabulary):,} pieces, and {MOST_ENTRIES:,} at most can be. Take the "
+                "file that belongs to the model."
             )
         self.pad_id = self.vocabulary.index(PAD)
         self._unknown = self._ids[UNKNOWN]
@@ -140,6 +145,7 @@ class BertWordPiece:
             BundleError: one is not what it should be.
         """
         where = f"{source}/" if source else ""
+        check_vocabulary(f"{where}{VOCABULARY}", vocabulary)
         try:
             lines = vocabulary.decode("utf-8").replace("\r\n", "\n").split("\n")
         except UnicodeDecodeError as error:
@@ -224,7 +230,7 @@ def reading(config: Mapping[str, Any], where: str = "") -> Reading:
             continue
         value = config[name]
         if not isinstance(value, bool) and not (value is None and name == "strip_accents"):
-            raise BundleError(f'{where}{CONFIG}: "{name}" is {value!r}; expected true or false.')
+            raise BundleError(f'{where}{CONFIG}: "{name}" is {shown(value)}; expected true or false.')
         values[name] = value
     return Reading(**values)
 

@@ -11,8 +11,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from stepdown.errors import BundleError, InputError
-from stepdown.tokens.flat import SHORT_TEXT, Frame, Memo, Tokens, chunks, encode_chunks, pack
+from stepdown.errors import BundleError, InputError, shown
+from stepdown.tokens.flat import (
+    MOST_ENTRIES,
+    SHORT_TEXT,
+    Frame,
+    Memo,
+    Tokens,
+    check_vocabulary,
+    chunks,
+    encode_chunks,
+    pack,
+)
 
 FILE = "words.json"
 PAD, UNKNOWN, BETWEEN = 0, 1, 2
@@ -55,6 +65,8 @@ _WORD = re.compile(
 _SIGNS = frozenset(string.punctuation) - {"`"}
 # A sign repeated more often means what it means three times.
 _MOST_REPEATS = 3
+LONGEST_ENTRY = 100
+"""Characters of an entry: what it takes to spell a word goes by that of the longest."""
 
 
 def reserved_ids(pairs: bool) -> int:
@@ -83,7 +95,8 @@ class Words:
             pairs: an id is reserved for what stands between two texts; without it pairs are read as one text.
 
         Raises:
-            InputError: an entry is empty, comes twice, or cannot be written as UTF-8.
+            InputError: an entry is empty, longer than 100 characters, comes twice, or cannot be written as UTF-8; or
+                there are more than a million.
         """
         self.entries = tuple(entries)
         self.lowercase = lowercase
@@ -150,6 +163,7 @@ class Words:
         Raises:
             BundleError: it is no such file.
         """
+        check_vocabulary(source, content)
         try:
             about = json.loads(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
@@ -277,6 +291,12 @@ def _kind(character: str) -> str:
 
 
 def _check(entries: tuple[str, ...], ids: dict[str, bytes], first_id: int) -> None:
+    if len(entries) > MOST_ENTRIES:
+        raise InputError(f"A vocabulary has {len(entries):,} entries, and {MOST_ENTRIES:,} at most can be.")
+    if long := next((entry for entry in entries if len(entry) > LONGEST_ENTRY), None):
+        raise InputError(
+            f"A vocabulary has an entry of {len(long):,} characters, {shown(long)}; {LONGEST_ENTRY} at most can be."
+        )
     if "" in ids:
         raise InputError("A vocabulary has an empty entry. Leave it out: every entry must match something.")
     if len(ids) != len(entries):

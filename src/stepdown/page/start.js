@@ -37,7 +37,10 @@ function fitPairs() {
 }
 
 const ready = showModel();
-ready.catch((error) => tellProblem("problem", error.message));
+ready.catch((error) => {
+  $("about").textContent = "";
+  tellProblem("problem", error.message);
+});
 for (const id of ["text", "text2"]) $(id).addEventListener("input", onType);
 $("why-label").addEventListener("change", onType);
 $("go").addEventListener("click", predictLines);
