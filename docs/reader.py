@@ -25,9 +25,9 @@ WORD = re.compile((WORD + r"|([^\sa-z0-9\x01\x02])\1*").replace("W", "[a-z0-9\x0
 SPECIAL = re.compile(r"(\[(?:UNK|CLS|SEP|PAD|MASK)\])")
 BERT_IDEOGRAPH = "㐀-䶿一-鿿豈-﫿\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b920-\U0002ceaf"
 BERT_IDEOGRAPH = re.compile(f"([{BERT_IDEOGRAPH}\U0002f800-\U0002fa1f])")
-END = re.compile(r"""[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？]+[」』”’]*\s*""")
-BLOCK = re.compile(r"</?(?:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
-INLINE = re.compile(r"</?(?:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>", re.IGNORECASE)
+END = re.compile(r"""(?<![.!?…])[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？]+[」』”’]*\s*""")
+BLOCK = re.compile(r"</?(?ai:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>")
+INLINE = re.compile(r"</?(?ai:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>")
 SHORT = """mr mrs ms dr prof rev hon gen col lt sgt capt maj gov sen rep pres st mt jr sr vs no nos vol fig figs dept
 inc ltd co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec"""
 
@@ -132,7 +132,7 @@ def sentences(text):
         for match in END.finditer(line):
             before, following = line[start : match.start()], match[1] or ""
             word = "" if before[-1:] == " " else (before.split() or [""])[-1].lstrip("\"'“‘([")
-            short = word.casefold() in SHORT.split() or (len(word) == 1 and word.isupper() and word != "I")
+            short = word.lower() in SHORT.split() or (len(word) == 1 and word.isupper() and word != "I")
             going_on = re.match(r"\.(?!\.)", match[0]) and following and short
             if (match[0].strip() == "." and before[-1:] == " ") if following.islower() else not going_on:
                 found.append(line[start : match.end()])
@@ -147,7 +147,7 @@ class Classifier:
         about, files = read(Path(path))
         task, fitted, self.long = about["task"], about.get("calibration") or {}, about.get("long_texts")
         self.kind, self.names, self.pairs = task["kind"], task["label_names"], task.get("texts", 1) == 2
-        self.length, self.temperature = about["max_length"], fitted.get("temperature", 1)
+        self.length, self.temperature = about["max_length"], 1 if self.kind == "regression" else fitted["temperature"]
         self.limits = np.array(fitted.get("thresholds") or [0.5] * len(self.names), np.float32)
         fewest = {"single-label": 2, "multi-label": 1, "regression": 1}[self.kind]
         check(fewest <= len({*self.names} - {""}) == len(self.names) == len(self.limits), "its labels or thresholds")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import stepdown
@@ -18,7 +19,8 @@ from stepdown.errors import DataError, InputError, ModelError
 from stepdown.ladder.called import name_of
 from stepdown.ladder.context import Ended
 from stepdown.ladder.estimate import estimate
-from tests.conftest import GOOD, corpus
+from stepdown.students import building, embeddings, huggingface
+from tests.conftest import GOOD, corpus, make_teacher
 
 
 def scores(texts: Sequence[str], noise: float = 0.0) -> list[list[float]]:
@@ -383,3 +385,38 @@ def test_a_function_of_numbers_teaches_without_labels(tmp_path: Path) -> None:
     low, high = done.classifier().predict(["word1 dull word2 word3", "word1 good word2 word3"])
     assert 850 < low < 1000 < high < 1150
     assert "Pearson's correlation with the teacher's numbers" in done.table()
+
+
+def test_words_of_an_encoder_in_the_cache_lend_their_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A toy stands for demo:minilm-l6, in the cache and then no longer."""
+    encoder = make_teacher(tmp_path / "encoder")
+    there: list[Path] = [encoder]
+    monkeypatch.setattr("stepdown.assets.cached", lambda name: there[0] if there else None)
+    described = wanted({"source": write(tmp_path / "data.jsonl", rows(400))})
+    described["compare"] = {"arms": ["one-hop"], "seeds": 1}
+    done = stepdown.run(described, tmp_path / "run")
+    assert "embeddings begin from demo:minilm-l6" in " ".join(done.table().split())
+    prepared = building.load_prepared(tmp_path / "run" / "prepared" / "rung1")
+    assert prepared is not None
+    entries = ("[PAD]", "[UNK]", *prepared.words.entries)
+    model = huggingface.load(encoder, max_length=32).model
+    counts = [1] * len(entries)
+    same = embeddings.from_encoder(model, entries, counts, prepared.shape.width, precision=torch.float32)
+    # Their weights differ by the words' counts, which turns the components a little.
+    assert abs(np.corrcoef(same[:, 0], prepared.initial[:, 0])[0, 1]) > 0.5
+    there.clear()
+    # What the run began with stays what it is; a new one begins at random.
+    assert worked(described, tmp_path / "run") == []
+    with pytest.raises(InputError, match="is no longer in the cache, so it cannot go on as it began"):
+        worked({**described, "rungs": [{"model": "bag", "max_params": 12_000}]}, tmp_path / "run")
+    other = stepdown.run(described, tmp_path / "other")
+    assert "embeddings begin at random" in " ".join(other.table().split())
+
+
+def test_random_embeddings_are_the_same_every_time() -> None:
+    first, second = (embeddings.at_random(["a", "b", "c"], [1, 2, 3], 8) for _ in range(2))
+    assert first.shape == (3, 8)
+    assert np.array_equal(first, second)
+    assert 0.05 < first.std() < 0.2

@@ -363,3 +363,20 @@ def test_many_texts_are_found_on_disk() -> None:
     found.close()
     wanted = DRAW.permutation(30_000)[:500]
     assert found.of([f"text {at}" for at in wanted])[:, 0].tolist() == wanted.tolist()
+
+
+def test_texts_without_labels_are_cut_as_others_are(tmp_path: Path) -> None:
+    """Where report texts are much longer than those of train, its longest are selected, in whole groups."""
+    phrases = [" ".join(DRAW.choice(WORDS, 4 if at % 5 else 24)) for at in range(2500)]
+    jsonl(tmp_path / "train.jsonl", [{"text": text} for text in [*phrases, phrases[0]]])
+    sentences = [" ".join(DRAW.choice(WORDS, 24)) for _ in range(100)]
+    jsonl(tmp_path / "test.jsonl", [{"text": t, "label": NAMES[at % 2]} for at, t in enumerate(sentences)])
+    spec = DataSpec(source=str(tmp_path), text=("text",))
+    found = data.load(spec, 0, FromTeacher(task=lambda is_pair: data.Task.of_classes(NAMES, is_pair=is_pair)))
+    assert found.task.label_names == NAMES
+    assert found.facts.removed.duplicates == 1
+    assert not found.selection.is_labelled
+    assert len(found.selection) >= 200
+    assert min(len(text.split()) for text in found.selection.texts) == 24
+    assert found.report.labels.tolist() == [0, 1] * 50
+    assert "long texts, cut from train" in found.facts.splits["selection"].origin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,8 +22,11 @@ PROGRAM = find()
 if PROGRAM is None:
     pytest.skip("needs a Chromium on the PATH", allow_module_level=True)
 
+DOCS = Path(__file__).parent.parent / "docs"
 EVIL = "<img src=x onerror=alert(1)>"
-CARD = f"# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
+CARD = (
+    f"---\nlicense: mit\n---\n\n# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
+)
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
 # Below a folder with a name, as on servers that many share.
 UNDER = "a folder/site"
@@ -129,8 +133,7 @@ def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser, sites:
 
 def test_the_card_is_shown_as_text(page: Browser) -> None:
     page.value("document.querySelector('details').open = true")
-    assert f"The *card* {EVIL}" in text_of(page, "#card")
-    assert "license" not in text_of(page, "#card"), "its metadata are for a hub"
+    assert text_of(page, "#card").startswith(f"The *card* {EVIL}"), "what opens it for a hub is left out"
     assert "It is good, [a link](javascript:alert(1))" in text_of(page, "#card")
 
 
@@ -169,6 +172,21 @@ def test_it_fits_a_phone_by_day_and_by_night(page: Browser, scheme: str) -> None
     page.until("document.querySelector('#why').textContent.length === 305")
     page.value("document.querySelector('details').open = true")
     assert page.value("document.documentElement.scrollWidth") == 375
+
+
+@pytest.mark.parametrize("document", ["README.md", DOCS / "web.md"])
+def test_another_page_can_ask_the_model(
+    document: str | Path, browser: Browser, sites: Path, url: str
+) -> None:
+    text = (sites / UNDER / document).read_text(encoding="utf-8")
+    (shown,) = re.findall("```html\n(.*?)```", text, re.DOTALL)
+    assert shown.count("console.log(") == 1
+    page = "<!doctype html><title>own</title>" + shown.replace("console.log(", "window.told = Array.of(")
+    (sites / UNDER / "own.html").write_text(page, encoding="utf-8")
+    browser.open(f"{url}/{UNDER}/own.html")
+    browser.until("window.told")
+    assert "neutral" in json.dumps(browser.value("window.told"))
+    (sites / UNDER / "own.html").unlink()
 
 
 # --- what may be wrong with the folder, or with where it is ---------------------------------------------------------

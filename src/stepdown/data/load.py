@@ -19,7 +19,7 @@ from stepdown.data.soft_labels import SoftLabels, Wanted, gathered
 from stepdown.data.split import cut, overlap_between
 from stepdown.data.strata import Strata
 from stepdown.data.table import listing
-from stepdown.data.understand import Said, choose_columns, understand
+from stepdown.data.understand import Stated, choose_columns, understand
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec
 from stepdown.tasks import parts as text_parts
@@ -65,7 +65,7 @@ def load(spec: DataSpec, seed: int, teacher: FromTeacher | None = None) -> Datas
     columns = choose_columns(found, spec.text, spec.label, spec.label_separator, holding)
     reader = ScoreReader(holding, names) if wanted else None
     splits, inferred, notes = understand(
-        found, columns, Said(spec.label_names, spec.task, reader, teacher.task)
+        found, columns, Stated(spec.label_names, spec.task, reader, teacher.task)
     )
     task = inferred.task
     soft: SoftLabels | None = None

@@ -22,7 +22,7 @@ from stepdown.tasks import TaskKind
 
 
 @dataclass(frozen=True)
-class Said:
+class Stated:
     """What is said of the labels beside the data.
 
     Attributes:
@@ -71,7 +71,7 @@ def choose_columns(
 
 
 def understand(
-    found: Found, columns: Columns, said: Said | None = None
+    found: Found, columns: Columns, said: Stated | None = None
 ) -> tuple[dict[str, Rows], Inferred, list[str]]:
     """The rows of all splits, what their labels mean, and what a user might want to know.
 
@@ -82,7 +82,7 @@ def understand(
         DataError: a row cannot be read, the labels do not fit together, or there are none and nobody names them.
         ModelError: there are none, and the teacher does not know any either.
     """
-    said = said or Said()
+    said = said or Stated()
     notes = [*found.notes, *(note for table in found.tables.values() for note in table.notes)]
     if columns.guessed:
         texts, labels = listing(columns.text), listing(columns.label)
@@ -135,7 +135,7 @@ def _scores_in(table: Table, split: str, scores: ScoreReader | None, notes: list
     return scores
 
 
-def _of_teacher(met: Met, own_names: Sequence[str] | None, said: Said) -> Inferred:
+def _of_teacher(met: Met, own_names: Sequence[str] | None, said: Stated) -> Inferred:
     """What the labels mean where no text of train has one: the teacher's are the labels."""
     train = met.splits["train"]
     if said.scores is not None:

@@ -7,7 +7,6 @@ import { Said } from "./said.js";
 
 const ABOUT = "bundle.json";
 const CARD = "README.md";
-const METADATA = /^---[ \t]*\r?\n(?:[\s\S]*?\n)?---[ \t]*(?:\r?\n)+/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const MOST_FILES = 32;
 const LARGEST = 2 ** 31 - 1;
@@ -34,8 +33,10 @@ export async function read(base) {
 }
 
 // The text of its README.md, without the metadata that opens it for a hub; empty where it has none.
-export const card = ({ files }) =>
-  new TextDecoder().decode(files.get(CARD) ?? new Uint8Array()).replace(METADATA, "");
+export function card({ files }) {
+  const text = new TextDecoder().decode(files.get(CARD) ?? new Uint8Array());
+  return text.replace(/^---[ \t]*\r?\n(?:.*\n)*?---[ \t]*(?:\r?\n)+/, "");
+}
 
 export function decoded(content, name) {
   try {
