@@ -191,7 +191,7 @@ class Classifier:
         odds = np.exp(-said) if self.kind == "multi-label" else np.exp(said - said.max())
         found = (1 / (1 + odds) if self.kind == "multi-label" else odds / odds.sum()).astype(np.float32)
         applying = [name for name, own in zip(self.names, found >= self.limits, strict=True) if own]
-        return applying if self.kind == "multi-label" else self.names[found.argmax()], found
+        return applying if self.kind == "multi-label" else self.names[said.argmax()], found
 
 if __name__ == "__main__":
     made, asked = Classifier(sys.argv[1]), sys.argv[2:]
