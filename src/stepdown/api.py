@@ -114,7 +114,7 @@ def distill(
     tops, scorer = _teachers(teacher)
     rung = {"model": "compact", "max_params": student} if isinstance(student, int) else {"model": student}
     said = {"task": task, "label_names": None if label_names is None else list(label_names)}
-    described = {
+    described: dict[str, Any] = {
         "name": recipes.run_name(out.resolve().name),
         "data": {
             **{key: str(path.resolve()) for key, path in places.items()},
