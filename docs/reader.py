@@ -147,7 +147,7 @@ class Classifier:
         about, files = read(Path(path))
         task, fitted, self.long = about["task"], about.get("calibration") or {}, about.get("long_texts")
         self.kind, self.names, self.pairs = task["kind"], task["label_names"], task.get("texts", 1) == 2
-        self.length, self.temperature = about["max_length"], fitted.get("temperature", 1)
+        self.length, self.temperature = about["max_length"], 1 if self.kind == "regression" else fitted["temperature"]
         self.limits = np.array(fitted.get("thresholds") or [0.5] * len(self.names), np.float32)
         fewest = {"single-label": 2, "multi-label": 1, "regression": 1}[self.kind]
         check(fewest <= len({*self.names} - {""}) == len(self.names) == len(self.limits), "its labels or thresholds")
@@ -191,7 +191,7 @@ class Classifier:
         odds = np.exp(-said) if self.kind == "multi-label" else np.exp(said - said.max())
         found = (1 / (1 + odds) if self.kind == "multi-label" else odds / odds.sum()).astype(np.float32)
         applying = [name for name, own in zip(self.names, found >= self.limits, strict=True) if own]
-        return applying if self.kind == "multi-label" else self.names[found.argmax()], found
+        return applying if self.kind == "multi-label" else self.names[said.argmax()], found
 
 if __name__ == "__main__":
     made, asked = Classifier(sys.argv[1]), sys.argv[2:]

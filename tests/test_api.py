@@ -25,7 +25,8 @@ def test_a_recipe_runs_and_its_teacher_distils_lists_of_texts(
     # A folder of any name will do, and texts without labels.
     known = [None if index % 10 == 0 else label for index, label in enumerate(labels)]
     teacher, out = tmp_path / "first/cells/teacher", tmp_path / "my own run"
-    third = stepdown.distill(texts, known, teacher=teacher, student=15_000, out=out)
+    third = stepdown.distill(texts, known, teacher=teacher, student=15_000, views=1, out=out)
+    assert third.results["data"]["transfer"] > 600
     assert third.results["data"]["label_names"] == ["negative", "positive"]
     assert third.results["recipe"]["name"] == "my-own-run"
     assert third.results["data"]["facts"]["unlabeled"] == 50

@@ -12,16 +12,16 @@ from stepdown.ladder.feed import Feed
 from stepdown.students import huggingface
 from stepdown.students.hints import reduction
 from stepdown.students.model import TextModel, logits
-from stepdown.targets import Labeller
+from stepdown.targets import ModelLabeller
 from stepdown.tokens.words import Words
 from stepdown.transfer import Pool, Transfer, TransferFacts
 from tests.conftest import BAD, FILLER, GOOD, corpus, make_teacher
 
 
 @pytest.fixture
-def teacher(tmp_path: Path) -> Labeller:
+def teacher(tmp_path: Path) -> ModelLabeller:
     model = huggingface.load(make_teacher(tmp_path / "teacher"), ("no", "yes"), max_length=32).model
-    return Labeller(model, "a teacher", torch.float32)
+    return ModelLabeller(model, "a teacher", torch.float32)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def gathered(labelled: int, others: int) -> Transfer:
     return Transfer(texts, labels, Pool(corpus(others, seed=2)[0]), TransferFacts(labelled + 1, 0, ()))
 
 
-def expected(transfer: Transfer, student: TextModel, teacher: Labeller) -> list[tuple[object, ...]]:
+def expected(transfer: Transfer, student: TextModel, teacher: ModelLabeller) -> list[tuple[object, ...]]:
     texts = [*transfer]
     labels = [*transfer.labels.tolist(), *[-1] * len(transfer.pool)]
     said = logits(teacher.teacher, teacher.teacher.encode(texts))
@@ -63,7 +63,7 @@ def found(feeding: Feed) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("others", [0, 300, 5000])
 def test_a_text_keeps_its_ids_its_label_and_its_targets(
-    teacher: Labeller, student: TextModel, others: int
+    teacher: ModelLabeller, student: TextModel, others: int
 ) -> None:
     transfer = gathered(200, others)
     feeding = Feed(student, transfer, [teacher])
@@ -72,7 +72,7 @@ def test_a_text_keeps_its_ids_its_label_and_its_targets(
 
 
 def test_more_texts_than_fit_in_memory_come_in_parts(
-    teacher: Labeller, student: TextModel, monkeypatch: pytest.MonkeyPatch
+    teacher: ModelLabeller, student: TextModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "_PART", 1)
     transfer = gathered(200, 5000)
@@ -83,7 +83,7 @@ def test_more_texts_than_fit_in_memory_come_in_parts(
 
 
 def test_each_text_is_labelled_once(
-    teacher: Labeller, student: TextModel, monkeypatch: pytest.MonkeyPatch
+    teacher: ModelLabeller, student: TextModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[int, int]] = []
     transfer = gathered(200, 5000)
@@ -101,16 +101,18 @@ def test_each_text_is_labelled_once(
     assert Feed(student, transfer, [teacher]).digests == first.digests
 
 
-def test_several_teachers_label_the_same_texts(teacher: Labeller, student: TextModel, tmp_path: Path) -> None:
+def test_several_teachers_label_the_same_texts(
+    teacher: ModelLabeller, student: TextModel, tmp_path: Path
+) -> None:
     other = huggingface.load(make_teacher(tmp_path / "other"), ("no", "yes"), max_length=32, seed=5).model
-    feeding = Feed(student, gathered(20, 30), [teacher, Labeller(other, "another", torch.float32)])
+    feeding = Feed(student, gathered(20, 30), [teacher, ModelLabeller(other, "another", torch.float32)])
     targets = feeding.part(0).targets
     assert targets.shape == (2, 51, 2)
     assert not np.allclose(targets[0], targets[1])
     assert feeding.digests[0] != feeding.digests[1]
 
 
-def hidden(teacher: Labeller, text: str) -> np.ndarray:
+def hidden(teacher: ModelLabeller, text: str) -> np.ndarray:
     """The mean state of the lower of two layers over a text, by hand."""
     encoder = huggingface.encoder(teacher.teacher)
     ids = torch.tensor(teacher.teacher.encode([text]).ids)[None]
@@ -121,7 +123,7 @@ def hidden(teacher: Labeller, text: str) -> np.ndarray:
 
 @pytest.mark.parametrize("part", [128, 1])
 def test_hints_come_with_the_targets_in_one_pass(
-    teacher: Labeller, student: TextModel, monkeypatch: pytest.MonkeyPatch, part: int
+    teacher: ModelLabeller, student: TextModel, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
     monkeypatch.setattr(feed, "_PART", part)
     transfer = gathered(200, 2500)

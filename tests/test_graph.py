@@ -140,6 +140,10 @@ def missing(made: ModelProto) -> None:
     del made.graph.node[-1]
 
 
+def lacking(made: ModelProto) -> None:
+    made.graph.node.append(node("Identity", [""], ["x"]))
+
+
 REFUSED: list[tuple[Callable[[ModelProto], None], str]] = [
     (external, "field external_data"),
     (hidden_external, "field external_data"),
@@ -162,6 +166,7 @@ REFUSED: list[tuple[Callable[[ModelProto], None], str]] = [
     (unmade, "takes 'nothing', which none before it makes"),
     (backwards, "takes 'mean', which none before it makes"),
     (missing, "no node computes 'logits'"),
+    (lacking, "its operator Identity lacks an input"),
 ]
 
 
@@ -231,11 +236,11 @@ def test_what_other_readers_would_skip_or_merge_is_refused(more: bytes, says: st
 
 def test_millions_of_fields_are_not_read() -> None:
     made = tiny()
-    many = made.SerializeToString() + encoded(14, 2) * 1_100_000
-    with pytest.raises(BundleError, match="more than 1,048,576 fields"):
+    many = made.SerializeToString() + encoded(14, 2) * 270_000
+    with pytest.raises(BundleError, match="more than 262,144 fields"):
         graph.check(many, BATCHES, "it")
-    made.graph.initializer.append(TensorProto(name="x", data_type=1, dims=[1] * 1_100_000))
-    with pytest.raises(BundleError, match="more than 1,048,576 fields"):
+    made.graph.initializer.append(TensorProto(name="x", data_type=1, dims=[1] * 270_000))
+    with pytest.raises(BundleError, match="more than 262,144 fields"):
         check(made)
     made = computing([node("Identity", ["ids"], [f"x{index}"]) for index in range(10_001)])
     with pytest.raises(BundleError, match="10,014 nodes"):

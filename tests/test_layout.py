@@ -39,6 +39,8 @@ ROOMS = [
     "serve",
     "lineage",
     "packing",
+    "classifiers",
+    "labelling",
     "web",
     "native",
     "sharing",

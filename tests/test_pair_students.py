@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from stepdown import train
 from stepdown.export import graphs, int8
-from stepdown.students import bag, budgets, building, compact, families, huggingface, pairs, saved
+from stepdown.students import bag, budgets, building, compact, embeddings, families, huggingface, pairs, saved
 from stepdown.students.bag import BagShape
 from stepdown.students.budgets import Wanted
 from stepdown.students.compact import CompactShape
@@ -246,7 +247,8 @@ def test_it_is_prepared_from_a_teacher_of_pairs(family: str, tmp_path: Path) -> 
     teacher = huggingface.load(folder, ["no", "yes"], max_length=32, is_pair=True).model
     wanted = Wanted(family, None, 8_000, None, True)  # type: ignore[arg-type]
     some = [joined("good fine word1", "bad word2"), joined("word3", "dull word1")]
-    prepared = building.prepare(wanted, some, some, teacher, precision=torch.float32)
+    embedding = partial(embeddings.from_teacher, teacher, precision=torch.float32)
+    prepared = building.prepare(wanted, teacher.label_names, some, some, embedding)
     assert {"good", "bad", "dull", "word1"} <= set(prepared.words.entries)
     assert prepared.coverage == 1.0
     assert len(prepared.initial) == prepared.words.vocab_size == prepared.shape.vocabulary

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 import subprocess
 import sys
@@ -19,24 +18,12 @@ import pytest
 from stepdown.errors import BundleError
 from stepdown.runtime import Bundle, Classifier, bundle, shipped
 from tests import bundle_vectors, every_kind
+from tests.reference import FILE, reader
 from tests.test_tokens import HARD_TEXTS, vectors
 
-FILE = Path(__file__).parent.parent / "docs" / "reader.py"
 VECTORS = Path(__file__).parent / "vectors"
 # Both compute in float32 and differ in how many texts they read at a time.
 TOLERANCE = 1e-5
-
-
-def _load() -> Any:
-    spec = importlib.util.spec_from_file_location("reader", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reader = _load()
 
 
 def test_it_is_short_and_stands_alone() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stepdown.assets.builtin import BUILTINS
 from stepdown.data.files import SUFFIXES
 from stepdown.errors import RecipeError
-from stepdown.recipe import dump, load, load_sources, parse, shipped, template
+from stepdown.recipe import dump, load, load_sources, parse, score_columns, shipped, template
 from stepdown.recipe.faults import TABLES, literal
 from stepdown.recipe.paths import DATA_SUFFIXES, absolute
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS
@@ -419,14 +419,53 @@ def test_the_template_of_pairs_shows_pairs_of_unlabelled_texts_too() -> None:
     assert parse(tomllib.loads(text)).data.label == ("a", "b")
 
 
+# Teachers that are no model
+
+
+def test_ready_soft_labels_name_their_columns() -> None:
+    assert score_columns("labels:no,yes") == ("no", "yes")
+    assert score_columns('labels:"a, b", c') == ("a, b", "c")
+    assert score_columns("labels:score_*") == ("score_*",)
+    assert score_columns("user/labels") is None
+    recipe = parse(small(teacher={"model": "labels:no,yes", "scores": "logits"}))
+    assert recipe.teacher.scores == "logits"
+    assert parse(tomllib.loads(dump(recipe))) == recipe
+
+
+def test_data_may_have_no_labels() -> None:
+    recipe = parse(small(data={"label": []}))
+    assert recipe.data.label == ()
+    assert parse(tomllib.loads(dump(recipe))).data.label == ()
+
+
+LAYERS = [{"model": "teacher:2"}]
+HINTS = [{"model": "compact", "max_params": 9_000, "hint_weight": 1.0}]
+READY = {"model": "labels:no,yes"}
+
+
 @pytest.mark.parametrize(
     ("tables", "expected"),
     [
-        ({"teacher": {"model": ["user/a", "labels:p"]}}, "teacher.model: ready soft labels (labels:…) are not"),
-        ({"teacher": {"model": "labels:p"}}, "teacher.model: ready soft labels (labels:…) are not read by"),
+        ({"teacher": {"model": "labels:"}}, 'teacher.model: found "labels:"; expected "labels:" and the columns'),
+        ({"teacher": {"model": "labels:a,,b"}}, 'teacher.model: found "labels:a,,b"; expected "labels:" and'),
+        ({"teacher": {"model": 'labels:"a'}}, 'teacher.model: found "labels:\\"a"; expected "labels:" and the'),
+        ({"teacher": {"model": "labels:a*,b"}}, 'teacher.model: found "labels:a*,b"; a pattern has one * and stands'),
+        ({"teacher": {"model": "labels:a,a"}}, 'teacher.model: found the column "a" 2 times; expected it once'),
+        ({"teacher": {"model": "labels:text,a"}}, 'teacher.model: found "text", the column of the text; expected col'),
+        ({"teacher": {"model": ["user/a", "labels:p"]}}, 'teacher.model: found "labels:p" among several teachers; it'),
+        ({"teacher": {"model": "user/a", "scores": "probabilities"}}, 'teacher.scores: found "probabilities", but a'),
+        ({"teacher": {**READY, "scores": "logit"}}, 'teacher.scores: found "logit"; expected "probabilities" or "log'),
+        ({"teacher": {**READY, "epochs": 2}}, "teacher.epochs: found 2, but the teacher is \"labels:no,yes\", and"),
+        ({"teacher": {**READY, "label_map": {"a": "b"}}}, "teacher.label_map: found { a = \"b\" }, but the teacher is"),
+        ({"teacher": READY, "rungs": LAYERS}, 'rungs.0.model: found "teacher:2", but the teacher is "labels:no,yes",'),
+        ({"teacher": READY, "rungs": HINTS}, 'rungs.0.hint_weight: found 1.0, but the teacher is "labels:no,yes", wh'),
+        ({"teacher": READY, "transfer": {"views": 2}}, "transfer.views: found 2, but the teacher is \"labels:no,yes\""),
+        ({"teacher": READY, "transfer": {"split_sentences": True}}, "transfer.split_sentences: found true, but the t"),
     ],
 )  # fmt: skip
-def test_what_this_version_leaves_out_is_refused_in_a_sentence(tables: dict[str, Any], expected: str) -> None:
+def test_what_needs_a_model_is_refused_where_the_teacher_is_none(
+    tables: dict[str, Any], expected: str
+) -> None:
     [fault] = faults_of(small(**tables))
     assert fault.startswith(expected)
 
@@ -814,7 +853,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     optional = {"train", "validation", "test", "task", "label_names", "label_separator", "label_map"}
     optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text", "gold_learning_rate"}
     by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate")}
-    by_the_data |= {("rungs", "batch_size"), ("rungs", "epochs")}
+    by_the_data |= {("teacher", "scores"), ("rungs", "batch_size"), ("rungs", "epochs")}
     for name, table in TABLES.items():
         for key in table.model_fields:
             if name == "sources":  # none, unless there are any
@@ -1064,7 +1103,8 @@ def test_the_template_explains_every_key_that_works() -> None:
 
 def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     text = template("x", {"source": "a.csv", "text": "t", "label": "l"})
-    examples = "train|validation|test|task|label_names|label_separator|label_map|loss|unlabeled|text|max_texts|max_rows"
+    examples = "train|validation|test|task|label_names|label_separator|label_map|scores|loss|unlabeled|text|max_texts"
+    examples += "|max_rows"
     # These go by the data or the model.
     examples += "|max_bytes|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)

@@ -26,7 +26,7 @@ from stepdown.errors import InputError
 from stepdown.evaluate import Answered, Metric
 from stepdown.evaluate.single_label import measure
 from stepdown.outputs import Calibration
-from stepdown.report import content, figures, plot
+from stepdown.report import content, figures, plot, spending
 from stepdown.report.markdown import escape
 from stepdown.report.terminal import _width
 from stepdown.results import Arm, Cell, Data, Environment, Results, Spent, Summary, Table
@@ -101,7 +101,7 @@ def test_what_could_not_be_calibrated_is_told_with_the_reason(layout: Callable[.
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_models_without_probabilities_have_no_calibration(layout: Callable[..., str]) -> None:
-    assert "calibrat" not in layout(a_run())
+    assert "Scores are" not in layout(a_run())
 
 
 def test_the_table_of_cells_has_temperatures_where_there_are_any() -> None:
@@ -392,7 +392,7 @@ def test_what_a_budget_was_spent_on_is_a_sentence(run: dict[str, Any]) -> None:
     )
     assert told[1].split(": ")[1].split(" ×")[0] in report.card(run)
     bag = Spent(None, 500_000, (Table("words", 9, 2), Table("word pairs", 70, 1)), None, None, 88, 6, 1.0)
-    said = content.spending(1, "bag", bag)
+    said = spending.spending(1, "bag", bag)
     assert "of at most 500 kB, 88 parameters are in tables (words 9 × 2; word pairs 70 × 1) and 6 in" in said
 
 

@@ -57,6 +57,50 @@ def test_a_map_that_is_no_match_is_refused(label_map: dict[str, str], says: str)
         align(["a", "b"], ["no", "yes"], label_map, NOTHING, LABELS)
 
 
+@pytest.mark.parametrize("sets", [None, np.eye(2, dtype=np.float32)[LABELS]])
+def test_a_map_takes_some_of_a_teachers_labels(sets: np.ndarray | None) -> None:
+    """Whether labels exclude each other or not: the outputs that it names are those of the data."""
+    said = np.zeros((len(LABELS), 4), np.float32)
+    names = ["a", "b", "c", "d"]
+    order = align(names, ["no", "yes"], {"d": "no", "b": "yes"}, said, LABELS, sets)
+    assert order.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("kind", ["single-label", "multi-label"])
+def test_the_outputs_that_are_left_say_what_they_said(tmp_path: Path, kind: TaskKind) -> None:
+    found = a_teacher(tmp_path / "t", 4, kind)
+    before = logits(found, found.encode(TEXTS))
+    kept = reorder(found, np.array([3, 1]), ["no", "yes"])
+    assert kept.label_names == ("no", "yes")
+    assert np.abs(logits(kept, kept.encode(TEXTS)) - before[:, [3, 1]]).max() < 1e-6
+    # As it is kept on disk, too.
+    (tmp_path / "again").mkdir()
+    huggingface.save(kept, tmp_path / "again")
+    again = huggingface.load(tmp_path / "again", max_length=32).model
+    assert (again.task, again.label_names) == (kind, ("no", "yes"))
+
+
+@pytest.mark.parametrize("sets", [None, np.eye(3, dtype=np.float32)[LABELS]])
+def test_fewer_labels_than_the_data_are_refused_with_the_reason(sets: np.ndarray | None) -> None:
+    with pytest.raises(
+        ModelError, match=r"knows 2 labels .* and the data has 3 .* take the others out of the data"
+    ):
+        align(["a", "b"], ["no", "yes", "maybe"], None, NOTHING, LABELS, sets)
+    label_map = {"a": "no", "b": "yes"}
+    with pytest.raises(
+        ModelError, match=r"leaves labels of the data without one: maybe\. .* nothing can be learnt"
+    ):
+        align(["a", "b"], ["no", "yes", "maybe"], label_map, NOTHING, LABELS, sets)
+
+
+def test_several_labels_as_one_are_refused_with_the_reason() -> None:
+    label_map = {"a": "no", "b": "no", "c": "yes"}
+    with pytest.raises(
+        ModelError, match=r"several of the teacher's labels to one of the data's: no\. .*`stepdown label`"
+    ):
+        align(["a", "b", "c"], ["no", "yes"], label_map, np.zeros((100, 3), np.float32), LABELS)
+
+
 def test_another_number_of_labels_or_other_names_are_refused() -> None:
     with pytest.raises(ModelError, match="knows 3 labels"):
         align(["a", "b", "c"], ["no", "yes"], None, NOTHING, LABELS)

@@ -259,6 +259,20 @@ def test_work_can_be_ended_between_two_batches(compute: Callable[[Any, str], Any
     assert compute(["word " * number for number in range(1, 400)], script) == ["enough", "positive"]
 
 
+def test_no_temperature_changes_the_label(compute: Callable[[Any, str], Any]) -> None:
+    """At a high one, probabilities of logits that differ in their last digits are the same float32."""
+    script = """
+    const { Classifier } = await import("/engine/classifier.js");
+    const classifier = await Classifier.load();
+    classifier.about = { ...classifier.about, temperature: 1000 };
+    return [classifier.said(data, 0), classifier.said([...data].reverse(), 0)];
+    """
+    close = [1.0, float(np.nextafter(np.float32(1), np.float32(2)))]
+    found = compute(close, script)
+    assert [one["score"] for one in found] == [0.5, 0.5]
+    assert [one["label"] for one in found] == ["positive", "negative"]
+
+
 # --- the words that mattered ----------------------------------------------------------------------------------------
 
 

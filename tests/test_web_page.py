@@ -36,7 +36,7 @@ UNDER = "a folder/site"
 def sites(tmp_path_factory: pytest.TempPathFactory, own_environment: Mapping[str, str]) -> Path:
     """What a server offers: the folder of a bundle with a hostile label and card, under a path."""
     place = tmp_path_factory.mktemp("sites")
-    files = tiny_bundle.contents(place) | {"README.md": CARD.encode()}
+    files = tiny_bundle.contents(place) | {"README.md": f'---\nlicense: "mit"\n---\n\n{CARD}'.encode()}
     bundle.write(place / "tiny", tiny_bundle.about((f"bad {EVIL}", "neutral", "positive")), files)
     website(place / "tiny", place / UNDER, own_environment)
     return place

@@ -17,17 +17,17 @@ _TEXT, _PAIR = ("text",), ("text1", "text2")
 
 
 def written(
-    texts: Sequence[Text], labels: Sequence[Label], unlabeled: Sequence[Text] = ()
+    texts: Sequence[Text], labels: Sequence[Label] | None, unlabeled: Sequence[Text] = ()
 ) -> tuple[str, dict[str, Any]]:
     """JSON lines of labelled texts, and then of others.
 
     Args:
         texts: n texts or n pairs.
-        labels: one for each.
+        labels: one for each; None where nobody knows any.
         unlabeled: more of the same kind as the texts.
 
     Returns:
-        the lines, and the keys of `[data]` that name their columns.
+        the lines, and the keys of `[data]` that name their columns; there is no label column without labels.
 
     Raises:
         DataError: there are not as many labels as texts, or texts are mixed with pairs, or lists of labels with single
@@ -35,18 +35,19 @@ def written(
     """
     if isinstance(texts, str) or isinstance(unlabeled, str):
         raise DataError("texts is one string; expected a list of them: [text]")
-    if len(texts) != len(labels):
+    if labels is not None and len(texts) != len(labels):
         raise DataError(
             f"There are {len(texts):,} texts and {len(labels):,} labels; expected a label for each text"
         )
     columns = _TEXT if isinstance(next(iter(texts), ""), str) else _PAIR
-    rows = _rows("texts", texts, columns)
-    known = [_label(f"labels[{at}]", label) for at, label in enumerate(labels)]
-    _check_alike(known)
-    rows = [row | {"label": label} for row, label in zip(rows, known, strict=True)]
-    rows += [row | {"label": None} for row in _rows("unlabeled", unlabeled, columns)]
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    return lines, {"text": list(columns), "label": "label"}
+    rows, others = _rows("texts", texts, columns), _rows("unlabeled", unlabeled, columns)
+    if labels is not None:
+        known = [_label(f"labels[{at}]", label) for at, label in enumerate(labels)]
+        _check_alike(known)
+        rows = [row | {"label": label} for row, label in zip(rows, known, strict=True)]
+        others = [row | {"label": None} for row in others]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [*rows, *others])
+    return lines, {"text": list(columns), "label": [] if labels is None else "label"}
 
 
 def _rows(name: str, texts: Iterable[object], columns: tuple[str, ...]) -> list[dict[str, object]]:

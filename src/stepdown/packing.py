@@ -14,7 +14,7 @@ from stepdown.errors import InputError, ModelError
 from stepdown.ladder.context import Context
 from stepdown.ladder.finished import calibration_of, model_of
 from stepdown.ladder.plan import TEACHER
-from stepdown.recipe import Recipe
+from stepdown.recipe import LABELS, Recipe, is_given
 from stepdown.recipe.faults import did_you_mean
 from stepdown.runtime import Calibration, LongTexts, Source
 from stepdown.runtime.long_texts import Way
@@ -150,6 +150,11 @@ def take(run: Path, cell: str | None, wishes: Wishes) -> Taken:
     spec = recipe.load(str(run / "recipe.toml"))
     if wishes.sources is None:
         wishes = replace(wishes, sources=sources(spec))
+    if name == TEACHER and is_given(spec.teacher.model[0]):
+        raise InputError(
+            f"The teacher of the run in {run} is no model ({spec.teacher.model[0]}), so there is nothing to pack. "
+            f"Pack a rung with --cell: {', '.join(one for one in known if one != TEACHER)}."
+        )
     told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
     model = saved.load(run / "cells" / name, max_length=wishes.max_length or spec.data.max_length)
     manifest = store.read_json(run / "cells" / name / store.MANIFEST)
@@ -318,6 +323,10 @@ def sources(spec: Recipe) -> list[Source]:
 
 
 def _source(name: str, role: str) -> Source:
+    if is_given(name):
+        return Source(
+            "soft labels that came with the data" if name.startswith(LABELS) else "a function", role
+        )
     if assets.is_builtin(name):
         return Source(name, role, assets.BUILTINS[name].licence)
     is_path = Path(name).is_absolute() or Path(name).exists()

@@ -15,8 +15,8 @@ from stepdown.data import hashing, read
 from stepdown.data.choose import Columns, choose, guess_separator
 from stepdown.data.columns import Rows
 from stepdown.data.dataset import Task
-from stepdown.data.load import understand
 from stepdown.data.table import listing
+from stepdown.data.understand import understand
 from stepdown.recipe.settings import epochs_for, views_for
 
 # What the proposed recipe (teacher demo:minilm-l6, compact 1M and 250K, four arms) takes on two cores: 25 minutes for
@@ -92,7 +92,7 @@ def propose(
     if len(columns.label) == 1:
         separator = guess_separator(found.tables["train"], columns.label[0])
         columns = replace(columns, separator=separator)
-    splits, inferred, notes = understand(found, columns, None)
+    splits, inferred, notes = understand(found, columns)
     task = inferred.task
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
@@ -102,7 +102,7 @@ def propose(
     seeds, minutes, reason = fitting_seeds(len(train.texts), words, views)
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
-        name=_name(source),
+        name=name_of(source),
         data={"source": _written(source, folder), **_described(columns, task)},
         task=_in_words(task),
         rows=sum(len(rows.texts) for rows in splits.values()),
@@ -193,7 +193,7 @@ def _duration(minutes: float) -> str:
     return f"about {minutes:.0f} minutes" if minutes < 90 else f"about {minutes / 60:.0f} hours"
 
 
-def _name(source: str) -> str:
+def name_of(source: str) -> str:
     """Of a hub id or built-in its last word, of a file or folder its name; train.csv has that of its folder."""
     if Path(source).expanduser().exists():
         path = Path(source).expanduser().resolve()

@@ -73,6 +73,9 @@ class Data:
         transfer: texts to learn from, labelled or not.
         facts: what was found in the data, removed from them and left in them.
         transfer_facts: what the transfer set was made of; None where it was not recorded.
+        labelled: texts of train with a label; None where it was not recorded, and then all of them have one.
+        judged_by: by what models are measured on `selection` and on `report`: by the texts' labels, or, where nobody
+            knows these, by what the teacher says of them. Empty where it was not recorded, and then by labels.
     """
 
     task: str
@@ -83,6 +86,10 @@ class Data:
     transfer: int
     facts: Facts
     transfer_facts: TransferFacts | None = None
+    labelled: int | None = None
+    judged_by: dict[Literal["selection", "report"], Literal["labels", "teacher"]] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True)
@@ -128,14 +135,16 @@ class Cell:
         model: what it is, in words: "bidirectional GRU, 20K words".
         arm: how it was trained; None for the teacher and for rungs that all arms share.
         seed: index of the seed.
-        params: parameters, all of them; 0 for ready-made soft labels.
+        params: parameters, all of them; 0 for a teacher that is no model: ready soft labels, or a function.
         bytes: size on disk, tokenizer included.
         seconds: that it took.
         metrics: on the report split. `ece` and `nll` are of the probabilities that a bundle gives, which are
-            calibrated; `ece_uncalibrated` and `nll_uncalibrated` are of the model before that.
-        selection_metrics: on the selection split, on which the calibration was fitted.
+            calibrated; `ece_uncalibrated` and `nll_uncalibrated` are of the model before that. A teacher has none where
+            it is what the others are measured by, or where it is not at hand and said nothing of it.
+        selection_metrics: on the selection split, on which the calibration was fitted; likewise.
         teachers: ids of the cells it learnt from.
         spent: what its budget was spent on; None where it was not built to one.
+        notes: how it began, a plain line each: what its checkpoint held and lacked, where its embeddings are from.
         calibration: what turns its outputs into probabilities and answers; None for a regression.
         calibration_note: why its temperature was left at 1; None where it was fitted.
         abstaining: how much of the report split it answers, and how well, where answers of low probability are held
@@ -155,6 +164,7 @@ class Cell:
     selection_metrics: dict[MetricName, Metric]
     teachers: tuple[str, ...] = ()
     spent: Spent | None = None
+    notes: tuple[str, ...] = ()
     calibration: Calibration | None = None
     calibration_note: str | None = None
     abstaining: tuple[Answered, ...] = ()
@@ -220,9 +230,12 @@ class Results:
         recipe: resolved; it alone reproduces the run.
         coincide: arm → the arm whose cells stand for it, because both would train the same model in the same
         way.
-        metric: the primary metric of the task, which chooses the bundle and is compared: `accuracy` for one label of
-            several, `micro_f1` for sets of labels, `pearson` for numbers. The keys `accuracy`,
+        metric: the primary metric of the task, which is compared: `accuracy` for one label of several, `micro_f1` for
+            sets of labels, `pearson` for numbers; where the report split has no labels (`data.judged_by`), `agreement`
+            with the teacher, and `pearson` is with the teacher's numbers. The keys `accuracy`,
             `mean_accuracy_over_seeds` and `accuracy_kept` hold it under the name that most tasks have for it.
+        selection_metric: the same on the selection split, where it chooses the bundle; another than `metric` where one
+            of the two has labels and the other has not. None where it was not recorded, and then it is `metric`.
         members: of several teachers, each by itself, in the recipe's order; `cells[0]` is their mean. Empty for one.
         bundle: its path, as a command would take it; None where none was made.
     """
@@ -239,6 +252,7 @@ class Results:
     bundle: str | None = None
     members: tuple[Cell, ...] = ()
     metric: MetricName = "accuracy"
+    selection_metric: MetricName | None = None
 
 
 def to_dict(results: Results) -> dict[str, Any]:
@@ -299,7 +313,7 @@ def table(
     Args:
         cells: dicts of `Cell`, the teacher's first; those of one row differ in seed.
         by_text: cell id → what each report text adds to the primary metric, [n]; for accuracy, whether it was
-            classified correctly.
+            classified correctly. A teacher of which nothing is known there is not among them.
         agreed: cell id → whether each prediction is the teacher's, bool [n]; cells without are left without.
         metric: the primary one.
     """
@@ -309,9 +323,12 @@ def table(
     rows: list[dict[str, Any]] = []
     top: Rung | None = None
     for group in groups.values():
-        values = np.stack([by_text[cell.id] for cell in group]).astype(np.float64)
-        primary = share_interval(values > 0) if metric in SHARES else mean_interval(values)
-        row = _rung(group, {metric: primary, **_others(group, agreed)}, metric, top)
+        metrics = _others(group, agreed)
+        if all(cell.id in by_text for cell in group):
+            values = np.stack([by_text[cell.id] for cell in group]).astype(np.float64)
+            primary = share_interval(values > 0) if metric in SHARES else mean_interval(values)
+            metrics = {metric: primary, **metrics}
+        row = _rung(group, metrics, metric, top)
         top = top or row
         rows.append(asdict(row))
     return rows
@@ -354,7 +371,7 @@ def _rung(
         metrics=metrics,
         times_smaller=teacher / params if teacher and params else None,
         times_faster=_ratio(above.get("ms_per_text"), metrics.get("ms_per_text")),
-        accuracy_kept=_ratio(metrics[metric], above[metric]),
+        accuracy_kept=_ratio(metrics.get(metric), above.get(metric)),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,9 +21,19 @@ from stepdown.students.hints import logits_and_states
 from stepdown.students.model import TextModel, logits
 
 
+class Labeller(Protocol):
+    """A teacher, whatever it is."""
+
+    def key(self, chunk_digest: str) -> str:
+        """Of what it says of a chunk of texts with that digest."""
+
+    def ask(self, texts: Sequence[str], chunk_digest: str) -> np.ndarray:
+        """Logits of a chunk of texts, float32 [n, classes], or numbers, [n, 1]; kept or computed."""
+
+
 @dataclass(frozen=True)
-class Labeller:
-    """A teacher, and what its answers depend on beside the texts.
+class ModelLabeller:
+    """A teacher that is a model, and what its answers depend on beside the texts.
 
     Two processes that ask at the same time are safe: one computes a chunk while the other waits for it. A damaged
     entry of the cache is noticed by its digest and made again.
@@ -59,9 +70,8 @@ class Labeller:
             return logits(self.teacher, self.teacher.encode(texts), precision=self.precision)
 
         shape = (len(texts), len(self.teacher.label_names))
-        return _cached(
-            self._path("targets", chunk_digest), "targets", lambda found: found.shape == shape, compute
-        )
+        path = place("targets", self.key(chunk_digest))
+        return kept(path, "targets", lambda found: found.shape == shape, compute)
 
     def states(self, texts: Sequence[str], chunk_digest: str) -> np.ndarray:
         """Mean states of its middle layer over each of a chunk of texts, float16 [n, hidden], cached as its logits are.
@@ -76,24 +86,34 @@ class Labeller:
         def compute() -> np.ndarray:
             tokens = self.teacher.encode(texts)
             said, states = logits_and_states(self.teacher, tokens, precision=self.precision)
-            targets = self._path("targets", chunk_digest)
+            targets = place("targets", self.key(chunk_digest))
             if store.load_array(targets) is None:
                 store.save_array(targets, said)
             return states
 
-        return _cached(
-            self._path("states", chunk_digest), "states", lambda found: len(found) == len(texts), compute
-        )
-
-    def _path(self, kind: str, chunk_digest: str) -> Path:
-        key = self.key(chunk_digest)
-        return store.cache_dir() / kind / key[:2] / f"{key}.npy"
+        path = place("states", self.key(chunk_digest))
+        return kept(path, "states", lambda found: len(found) == len(texts), compute)
 
 
-def _cached(
+def place(kind: str, key: str) -> Path:
+    """Where the cache keeps an array of that kind and key."""
+    return store.cache_dir() / kind / key[:2] / f"{key}.npy"
+
+
+def kept(
     path: Path, what: str, fits: Callable[[np.ndarray], bool], compute: Callable[[], np.ndarray]
 ) -> np.ndarray:
-    """The array at a path if it fits, else what `compute` makes, which is kept there; of several processes one does."""
+    """The array at a path if it fits, else what `compute` makes, which is kept there; of several processes one does.
+
+    Args:
+        path: of the array.
+        what: it is, for who has to wait for it.
+        fits: whether an array that was found is what it should be.
+        compute: makes it.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     values = store.load_array(path)
     if values is None or not fits(values):
         with store.lock(path.with_suffix(".lock"), f"another process is computing these {what}", wait=True):
@@ -135,6 +155,7 @@ def label(
     for index in sorted(range(len(digests)), key=lambda index: (index % ranks != rank, index)):
         texts = chunk(index)
         if states:
+            assert isinstance(labeller, ModelLabeller), "nobody else has states"
             labeller.states(texts, digests[index])
         labeller.ask(texts, digests[index])
         if progress is not None:

@@ -24,8 +24,8 @@ from stepdown.students.huggingface import HuggingFaceNetwork
 from stepdown.students.model import TextModel, logits
 from stepdown.tasks import TaskKind
 
-# What a head is called when nobody named its labels.
-_UNNAMED = re.compile(r"label_\d+", re.IGNORECASE)
+# What a label is called when nobody named it, by its number.
+_UNNAMED = re.compile(r"label_(\d+)", re.IGNORECASE)
 # Alignment by agreement must be clear: this much more of the rows than the best other order of the labels.
 _CLEAR_LEAD = 0.05
 # Squared error of a regression teacher's numbers over that of a line through them, from which on they are in another
@@ -62,6 +62,12 @@ def _does(kind: TaskKind, outputs: int) -> str:
     return "one of several labels a text" if kind == "single-label" else "any number of labels a text"
 
 
+def by_number(names: Sequence[str]) -> np.ndarray | None:
+    """Labels that have no names of their own but numbers, `LABEL_0` …, in the order of these; None of others."""
+    numbers = [_UNNAMED.fullmatch(name) for name in names]
+    return None if None in numbers else np.argsort([int(one[1]) for one in numbers if one])
+
+
 def align(
     names: Sequence[str],
     label_names: Sequence[str],
@@ -79,7 +85,7 @@ def align(
         names: the teacher's labels, in the order of its logits.
         label_names: the data's labels.
         label_map: teacher's label → data's label, or None.
-        said: the teacher's logits of labelled texts, [n, len(names)].
+        said: the teacher's logits of labelled texts, [n, len(names)]; there may be none.
         labels: int64 [n], classes; of sets of labels not looked at.
         sets: 1 for the labels that apply, [n, labels]; None where labels are exclusive.
 
@@ -95,21 +101,40 @@ def align(
     if len(names) != len(label_names):
         raise ModelError(
             f"The teacher knows {len(names)} labels ({theirs}) and the data has {len(label_names)} ({ours}). "
-            "Say which stands for which with label_map under [teacher], teacher's label = data's label, "
-            "or take a teacher for these labels."
+            f"{_MORE if len(names) > len(label_names) else _FEWER}"
         )
     folded = {name.casefold(): index for index, name in enumerate(names)}
     if len(folded) == len(names) and all(name.casefold() in folded for name in label_names):
         return np.array([folded[name.casefold()] for name in label_names])
-    if not all(_UNNAMED.fullmatch(name) for name in names):
+    if by_number(names) is None:
         raise ModelError(
             f"The teacher's labels ({theirs}) are not the data's ({ours}). "
             "Say which stands for which with label_map under [teacher], teacher's label = data's label."
+        )
+    if not len(labels):
+        raise ModelError(
+            "The teacher's labels have no names of their own, and no text has a label that would tell their order. Say "
+            "which stands for which with label_map under [teacher], teacher's label = data's label."
         )
     table = _agreement(said, labels, sets)
     # Of sets, what all labels together could have in common with the outputs at most.
     texts = len(labels) if sets is None else max(1, int((sets.sum(0) * (1 - sets.mean(0))).sum()))
     return _by_agreement(label_names, table, texts)
+
+
+_MORE = (
+    "Say with label_map under [teacher] which of the teacher's labels stands for each of the data's; the others are "
+    "then left aside."
+)
+_FEWER = (
+    "It says nothing of some labels, so nothing could be learnt of them: take a teacher for these labels, or take the "
+    "others out of the data."
+)
+_WHY_EACH = ": of a label without one nothing can be learnt"
+_WHY_ONE = (
+    ", since a label of the teacher is an output of its last layer, and several have no output together. Sum their "
+    "probabilities in what `stepdown label` writes, and name that as the teacher: labels:…"
+)
 
 
 def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping[str, str]) -> np.ndarray:
@@ -125,9 +150,10 @@ def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping
     }
     faults = [f"{what}: {', '.join(found)}" for what, found in lists.items() if found]
     if faults:
+        several = any(count > 1 for count in given.values())
         raise ModelError(
             f"teacher.label_map {' and '.join(faults)}. Expected one of the teacher's labels ({', '.join(names)}) "
-            f"for each of the data's ({', '.join(label_names)})."
+            f"for each of the data's ({', '.join(label_names)}){_WHY_ONE if several else _WHY_EACH}."
         )
     stands_for = {ours: position[theirs] for theirs, ours in label_map.items()}
     return np.array([stands_for[name] for name in label_names])
@@ -194,31 +220,53 @@ def for_two_classes(model: TextModel, label_names: Sequence[str]) -> TextModel:
     return _mapped(model, torch.tensor([[0.0], [1.0]]), torch.zeros(2), label_names)
 
 
+def line_to_unit(said: np.ndarray, truth: np.ndarray) -> tuple[float, float] | None:
+    """Slope and intercept that bring a teacher's numbers into the data's unit; None where they are in it.
+
+    Similarity may be told from 0 to 1 or from 0 to 5. They are in another unit where a straight line through what it
+    says of labelled texts leaves far less error than its numbers as they are.
+
+    Args:
+        said: its numbers for labelled texts, [n].
+        truth: the right ones, [n].
+    """
+    if not len(said) or said.std() == 0:
+        return None
+    slope, intercept = np.polyfit(said.astype(np.float64), truth.astype(np.float64), 1)
+    as_it_is = float(np.square(said - truth).mean())
+    fitted = float(np.square(slope * said + intercept - truth).mean())
+    return None if slope <= 0 or as_it_is <= _OTHER_UNIT * fitted else (float(slope), float(intercept))
+
+
+def told_line(line: tuple[float, float], where: str) -> str:
+    """What `line_to_unit` found on some texts, in a plain line."""
+    slope, intercept = line
+    return (
+        "the teacher's numbers are in another unit than the data's, and are taken as "
+        f"{slope:.3g} · number {'+' if intercept >= 0 else '−'} {abs(intercept):.3g}, fitted on {where}"
+    )
+
+
 def in_unit_of(
-    model: TextModel, said: np.ndarray, truth: np.ndarray, name: str
+    model: TextModel, said: np.ndarray, truth: np.ndarray, name: str, where: str = "selection texts"
 ) -> tuple[TextModel, str | None]:
     """A regression model whose numbers are in the data's unit, and a note where they were in another.
 
-    Similarity may be told from 0 to 1 or from 0 to 5. Where a straight line through what it says of labelled texts
-    leaves far less error than its numbers as they are, the line becomes part of its head.
+    The line to that unit (`line_to_unit`) becomes part of its head.
 
     Args:
         model: regression, one output.
         said: its numbers for labelled texts, [n].
         truth: the right ones, [n].
         name: of the number that is predicted.
+        where: which texts they are, for people.
     """
-    slope, intercept = np.polyfit(said.astype(np.float64), truth.astype(np.float64), 1)
-    as_it_is = float(np.square(said - truth).mean())
-    fitted = float(np.square(slope * said + intercept - truth).mean())
-    if slope <= 0 or as_it_is <= _OTHER_UNIT * fitted:
+    line = line_to_unit(said, truth)
+    if line is None:
         return replace(model, label_names=(name,)), None
-    shift = torch.tensor([float(intercept)])
-    mapped = _mapped(model, torch.tensor([[float(slope)]]), shift, (name,))
-    return mapped, (
-        f"the teacher's numbers are in another unit than the data's, and are taken as "
-        f"{slope:.3g} · number {'+' if intercept >= 0 else '−'} {abs(intercept):.3g}, fitted on selection texts"
-    )
+    slope, intercept = line
+    mapped = _mapped(model, torch.tensor([[slope]]), torch.tensor([intercept]), (name,))
+    return mapped, told_line(line, where)
 
 
 def _mapped(

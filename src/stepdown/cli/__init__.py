@@ -22,6 +22,7 @@ _COMMANDS = {
     "init": "Look at data and write a complete, commented recipe.",
     "check": "Look at a recipe's data, teacher and plan before time is spent.",
     "run": "Run a recipe, or take up where an earlier sitting stopped.",
+    "label": "Have a teacher label the texts of some data.",
     "pretrain": "Pretrain a student on unlabelled text.",
     "report": "Show what a run found.",
     "evaluate": "Measure a bundle or a model on data, or two against each other.",

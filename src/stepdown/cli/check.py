@@ -10,7 +10,7 @@ from stepdown import recipe, runs
 from stepdown.cli.progress import Fetching
 from stepdown.cli.run import notes, plan_text
 from stepdown.ladder.estimate import estimate
-from stepdown.report.content import spending
+from stepdown.report.spending import spending
 from stepdown.results import parse_spent
 
 

@@ -4,47 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import click
-import numpy as np
 
 from stepdown import assets, compare, data
 from stepdown import evaluate as measures
+from stepdown.classifiers import Named, named
 from stepdown.cli.progress import Fetching
 from stepdown.data.dataset import Task
 from stepdown.errors import DataError
-from stepdown.ladder.finished import calibration_in
-from stepdown.outputs import UNCALIBRATED, Calibration
-from stepdown.runtime import Classifier
-from stepdown.runtime.inputs import as_given
-from stepdown.runtime.shipped import shipped
-from stepdown.students import saved
-from stepdown.students.model import logits
-from stepdown.tasks import TaskKind
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A model to be measured.
-
-    Attributes:
-        name: as the user calls it.
-        label_names: in the order of its outputs.
-        task: what they are.
-        is_pair: whether it reads pairs of texts.
-        ask: outputs [n, outputs] of texts.
-        calibration: of a bundle, and of a cell of a run; of other models there is none.
-    """
-
-    name: str
-    label_names: tuple[str, ...]
-    task: TaskKind
-    is_pair: bool
-    ask: Callable[[Sequence[str]], np.ndarray]
-    calibration: Calibration = UNCALIBRATED
 
 
 @click.command()
@@ -72,8 +41,8 @@ def evaluate(
     MODEL is a bundle, the name of a model that comes with stepdown (sentiment), a model folder, or a hub id.
     """
     with Fetching() as fetching, assets.following(progress=fetching.tell):
-        opened = _open(model)
-        other = None if against is None else _open(against)
+        opened = named(model)
+        other = None if against is None else named(against)
         split, rows, task = data.labelled_split(source, opened.label_names, text, label, kind=opened.task)
     if task.is_pair != opened.is_pair:
         reads, holds = (
@@ -97,7 +66,7 @@ def evaluate(
 
 
 def _verdict(
-    model: _Opened, task: Task, said: measures.Said, against: _Opened, rows: data.Split
+    model: Named, task: Task, said: measures.Said, against: Named, rows: data.Split
 ) -> compare.Comparison:
     is_same = (against.task, against.is_pair) == (model.task, model.is_pair)
     # What a regression calls its number does not matter.
@@ -120,31 +89,9 @@ def _verdict(
     return compare.compare([pair], measures.PRIMARY[task.kind])[0]
 
 
-def _told(model: _Opened) -> str:
+def _told(model: Named) -> str:
     pairs = " of pairs of texts" if model.is_pair else ""
     if model.task == "regression":
         return f"a number{pairs}"
     kind = "one of the labels" if model.task == "single-label" else "any of the labels"
     return f"{kind}{pairs} {', '.join(model.label_names)}"
-
-
-def _open(name: str) -> _Opened:
-    """A shipped model, a bundle, a model folder or a hub id."""
-    path = Path(name)
-    is_model = saved.family_in(path) is not None or (path / "config.json").is_file()
-    if path.is_file() or (path / "bundle.json").is_file() or (name in shipped() and not is_model):
-        packed = Classifier.load(name)
-
-        def ask(texts: Sequence[str]) -> np.ndarray:
-            return packed.logits(as_given(texts, is_pair=packed.is_pair))
-
-        return _Opened(name, packed.label_names, packed.task, packed.is_pair, ask, packed.about.calibration)
-    model = saved.load(path if saved.family_in(path) else assets.model(name))
-    return _Opened(
-        name,
-        model.label_names,
-        model.task,
-        model.is_pair,
-        lambda texts: logits(model, model.encode(texts)),
-        calibration_in(path),
-    )

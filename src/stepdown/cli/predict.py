@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from stepdown.errors import InputError
 
 if TYPE_CHECKING:
     from stepdown.errors import DataError
-    from stepdown.runtime.predict import Counts, Work
+    from stepdown.runtime.predict import Work
 
 # Messages about single bad rows, before only their number is told.
 _MOST_TOLD = 5
@@ -87,6 +86,7 @@ def predict(
 
 
 def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
+    from stepdown.cli.rows import RowProgress
     from stepdown.runtime import Classifier
     from stepdown.runtime.predict import run
 
@@ -99,20 +99,25 @@ def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
             click.echo(f"skipped: {bad}", err=True)
 
     classifier = Classifier.load(bundle)
-    if not work.texts and work.input is None and sys.stdin.isatty():
+    is_typed = not work.texts and work.input is None and sys.stdin.isatty()
+    if is_typed:
         what = "two texts with a tab between them" if classifier.is_pair else "a text"
         click.echo(f"Type {what} and press Enter; Ctrl-D ends.", err=True)
-    progress = _Progress() if work.input and sys.stderr.isatty() else None
-    counts = run(
-        classifier,
-        work,
-        sys.stdin.buffer,
-        sys.stdout.buffer,
-        on_bad=tell if skip_bad_rows else None,
-        on_progress=progress,
-    )
-    if progress:
-        progress.end()
+    # Answers that are seen as they come tell enough.
+    is_seen = is_typed or (work.output is None and sys.stdout.isatty())
+    progress = None if work.texts or is_seen else RowProgress(live=sys.stderr.isatty())
+    try:
+        counts = run(
+            classifier,
+            work,
+            sys.stdin.buffer,
+            sys.stdout.buffer,
+            on_bad=tell if skip_bad_rows else None,
+            on_progress=None if progress is None else lambda counts: progress(counts.rows, counts.share),
+        )
+    finally:
+        if progress:
+            progress.end()
     if work.abstain_below is not None:
         least = f"{work.abstain_below:g}"
         click.echo(
@@ -124,20 +129,3 @@ def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
 
 def _path(named: str | None) -> Path | None:
     return None if named in (None, "-") else Path(str(named))
-
-
-class _Progress:
-    """Rows done and rows a second, on one line of the terminal, twice a second."""
-
-    def __init__(self) -> None:
-        self.started = self.shown = time.monotonic()
-
-    def __call__(self, counts: Counts) -> None:
-        now = time.monotonic()
-        if now - self.shown > 0.5:
-            self.shown = now
-            rate = counts.rows / (now - self.started)
-            click.echo(f"\r{counts.rows:,} rows, {rate:,.0f} a second ", nl=False, err=True)
-
-    def end(self) -> None:
-        click.echo("\r", nl=False, err=True)

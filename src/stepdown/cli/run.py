@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from stepdown import recipe, report, runs
-from stepdown.cli.progress import Fetching, RunProgress, duration
+from stepdown.cli.durations import duration
+from stepdown.cli.progress import Fetching, RunProgress
 from stepdown.ladder.context import Context
 from stepdown.ladder.estimate import Estimate, estimate
 
@@ -72,6 +73,8 @@ def plan_text(context: Context, found: dict[str, Estimate]) -> str:
         for name, e in found.items()
     ]
     seconds, size = _sums(found)
+    if "direct" in context.recipe.compare.arms and not context.dataset.train.is_labelled:
+        lines.append("direct is left out: no text of train has a label to learn from")
     if context.plan.idle:
         idle = ", ".join(map(str, context.plan.idle))
         lines.append(f"rungs that no arm asks for, not trained (add chain or dense to compare.arms): {idle}")

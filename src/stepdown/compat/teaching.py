@@ -58,7 +58,7 @@ def _asked(
     chunks = list(cut(position))
     # By the ids that it reads, which stand for its tokenizer too.
     digests = [store.digest(read.ids, read.offsets) for read in map(model.encode, chunks)]
-    labeller = targets.Labeller(model, _digest(model), precision)
+    labeller = targets.ModelLabeller(model, _digest(model), precision)
     done = 0
 
     def count(more: int) -> None:

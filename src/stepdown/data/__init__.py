@@ -6,12 +6,17 @@ hub         a data set of the Hugging Face hub
 read        the splits of a source
 choose      which columns hold the text and the label
 columns     what stands in them
+scores      numbers that a teacher gave to texts, as they stand there
 lists       lists of labels that are written as text
 infer       what the labels mean, together with:
 labels      what all of them say
 classes     one of several
 label_sets  any number of them
 quantities  numbers to be predicted
+model_labels  labels as a model names them
+score_forms what a teacher's numbers mean
+understand  the rows of all splits, and all of the above
+soft_labels what a teacher that is not at hand said, found by text
 hashing     texts as hashes of their words
 groups      which texts are versions of each other
 strata      what a cut keeps the shares of
@@ -25,7 +30,18 @@ measured    labelled texts for a finished model
 
 from stepdown.data.dataset import Dataset, Split, Task
 from stepdown.data.facts import Facts
-from stepdown.data.load import load
+from stepdown.data.load import FromTeacher, load
 from stepdown.data.measured import labelled_split
+from stepdown.data.soft_labels import SoftLabels, Wanted
 
-__all__ = ["Dataset", "Facts", "Split", "Task", "labelled_split", "load"]
+__all__ = [
+    "Dataset",
+    "Facts",
+    "FromTeacher",
+    "SoftLabels",
+    "Split",
+    "Task",
+    "Wanted",
+    "labelled_split",
+    "load",
+]

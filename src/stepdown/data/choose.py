@@ -72,19 +72,30 @@ class Columns:
 
 
 def choose(
-    table: Table, text: Sequence[str] = (), label: Sequence[str] = (), separator: str | None = None
+    table: Table,
+    text: Sequence[str] = (),
+    label: Sequence[str] = (),
+    separator: str | None = None,
+    aside: Sequence[str] = (),
 ) -> Columns:
     """The text and the label columns: those that are named, else those that names or first rows tell.
+
+    Args:
+        table: that has them.
+        text, label: columns, where they are named.
+        separator: what parts the labels of one cell.
+        aside: columns that are neither.
 
     Raises:
         DataError: more than two columns are named as text, or none can be told.
     """
     if len(text) > 2:
         raise DataError(f"text names {listing(text)}: expected one column, or two that make a pair of texts.")
-    texts = tuple(text) or _pair(table, aside=label) or _by_name(table, _TEXT, aside=label)
-    labels = tuple(label) or _by_name(table, _LABEL, aside=texts)
-    texts = texts or _wordiest(table, aside=labels)
-    labels = labels or _few_valued(table, aside=texts)
+    others = (*label, *aside)
+    texts = tuple(text) or _pair(table, aside=others) or _by_name(table, _TEXT, aside=others)
+    labels = tuple(label) or _by_name(table, _LABEL, aside=(*texts, *aside))
+    texts = texts or _wordiest(table, aside=(*labels, *aside))
+    labels = labels or _few_valued(table, aside=(*texts, *aside))
     return Columns(texts, labels, separator, (*(() if text else texts), *(() if label else labels)))
 
 
@@ -198,7 +209,8 @@ def _few_valued(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
     if called:
         return (min(called, key=lambda column: len({str(cell) for cell in cells[column]})),)
     raise DataError(
-        f"{table.name}: cannot tell which column holds the label. {_columns(table)} Name it with label = …"
+        f"{table.name}: cannot tell which column holds the label. {_columns(table)} Name it with label = …, or say "
+        "label = [] where there is none."
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepdown.data.choose import SWITCHES, Columns
+from stepdown.data.scores import Floats, ScoreReader, padded
 from stepdown.data.table import Table, listing
 from stepdown.errors import DataError
 from stepdown.tasks import joined, single
@@ -53,6 +54,8 @@ class Rows:
         shortened: texts of which only the first `LONGEST` characters were kept.
         blank: rows with neither text nor label, which were passed over.
         unlabeled: where the first row without a label is, as (file, row).
+        scores: what a teacher said of the texts, [n, width], rows of NaN where nothing; None where it was not asked for
+            or the table has no such columns.
     """
 
     name: str
@@ -62,15 +65,17 @@ class Rows:
     shortened: int
     blank: int
     unlabeled: tuple[str, int] | None
+    scores: Floats | None = None
 
 
-def rows(table: Table, columns: Columns, values: Values) -> Rows:
+def rows(table: Table, columns: Columns, values: Values, scores: ScoreReader | None = None) -> Rows:
     """All rows of a table.
 
     Args:
         table: one split.
-        columns: of it.
+        columns: of it; without a label column no row has a label.
         values: takes up labels that are new.
+        scores: reads what a teacher said of the texts; None where nothing is to be read.
 
     Raises:
         DataError: a row cannot be read or has a label but no text, a cell is no text or no label, or there are no
@@ -82,11 +87,13 @@ def rows(table: Table, columns: Columns, values: Values) -> Rows:
     bare: list[tuple[str, int]] = []
     shortened = blank = 0
     unlabeled = None
-    sides = len(columns.text)
+    sides, known = len(columns.text), len(columns.text) + len(columns.label)
     label_of = _one if len(columns.label) == 1 else _switches
-    for block in table.blocks(*columns.text, *columns.label):
-        for row, *cells in zip(block.rows, *block.columns, strict=True):
-            text, was_cut = _text_of(cells[:sides], columns.text, block.source, row)
+    scored: list[Floats] = []
+    for block in table.blocks(*columns.text, *columns.label, *(scores.columns if scores else ())):
+        with_text: list[int] = []
+        for at, (row, *cells) in enumerate(zip(block.rows, *block.columns[:known], strict=True)):
+            text, was_cut = text_of(cells[:sides], columns.text, block.source, row)
             said = label_of(cells[sides:], columns, block.source, row)
             if not text:
                 if said is None:
@@ -96,6 +103,7 @@ def rows(table: Table, columns: Columns, values: Values) -> Rows:
                 continue
             shortened += was_cut
             texts.append(text)
+            with_text.append(at)
             if said is None:
                 found.append(-1)
                 unlabeled = unlabeled or (block.source, row)
@@ -104,14 +112,19 @@ def rows(table: Table, columns: Columns, values: Values) -> Rows:
             found.append(number)
             if number not in first:
                 first[number] = (block.source, row)
+        if scores:
+            scored.append(scores.read(block.columns[known:], block.source, block.rows)[with_text])
     if bare:
         raise DataError(_no_text(bare, columns.text))
     if not texts:
         raise DataError(
             f"{table.name}: no rows with a text; its columns are: {listing(table.columns)}. "
-            f"Expected rows with a text and a label each."
+            f"Expected rows with a text each{', and a label' if columns.label else ''}."
         )
-    return Rows(table.name, texts, np.frombuffer(found, np.int32), first, shortened, blank, unlabeled)
+    said_of = padded(scored, scores.width) if scores else None
+    return Rows(
+        table.name, texts, np.frombuffer(found, np.int32), first, shortened, blank, unlabeled, said_of
+    )
 
 
 def only_texts(table: Table, columns: Sequence[str]) -> Iterator[list[str]]:
@@ -122,15 +135,42 @@ def only_texts(table: Table, columns: Sequence[str]) -> Iterator[list[str]]:
     """
     for block in table.blocks(*columns):
         numbered = zip(block.rows, *block.columns, strict=True)
-        texts = (_text_of(cells, columns, block.source, row)[0] for row, *cells in numbered)
+        texts = (text_of(cells, columns, block.source, row)[0] for row, *cells in numbered)
         yield [text for text in texts if text]
+
+
+def scored_texts(
+    table: Table, columns: Sequence[str], scores: ScoreReader
+) -> Iterator[tuple[list[str], Floats]]:
+    """As `only_texts`, with the scores of each block's texts, [n, width]; rows of NaN where there are none.
+
+    Raises:
+        DataError: also where a cell holds no scores.
+    """
+    sides = len(columns)
+    for block in table.blocks(*columns, *scores.columns):
+        numbered = zip(block.rows, *block.columns[:sides], strict=True)
+        texts = [text_of(cells, columns, block.source, row)[0] for row, *cells in numbered]
+        read = scores.read(block.columns[sides:], block.source, block.rows)
+        kept = [at for at, text in enumerate(texts) if text]
+        yield [texts[at] for at in kept], padded([read[kept]], scores.width)
 
 
 # --- texts --------------------------------------------------------------------------------------------------------
 
 
-def _text_of(cells: Sequence[Any], columns: Sequence[str], source: str, row: int) -> tuple[str, bool]:
-    """The text or the pair of a row, "" if all of it is blank; and whether it was cut short."""
+def text_of(cells: Sequence[Any], columns: Sequence[str], source: str, row: int) -> tuple[str, bool]:
+    """The text or the pair of a row, "" if all of it is blank; and whether it was cut short.
+
+    Args:
+        cells: of the row, one for each column.
+        columns: one, or the two of a pair.
+        source: as messages name it.
+        row: its number.
+
+    Raises:
+        DataError: a cell is no text.
+    """
     found = [_text(cell, column, source, row) for cell, column in zip(cells, columns, strict=True)]
     if not any(found):
         return "", False

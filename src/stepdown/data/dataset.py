@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepdown.data.facts import Facts
 from stepdown.tasks import TaskKind
+
+if TYPE_CHECKING:
+    from stepdown.data.soft_labels import SoftLabels
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,8 @@ class Task:
         label_names: of the outputs of a model, in order; for regression the one name of what is predicted.
         answers: the different right answers that the data holds, float32 [answers, outputs]; a label is an index into
             them. Single-label: the identity matrix, so that a label is the number of its class. Multi-label: sets of
-            labels, 1 for those that apply. Regression: numbers, in the data's own unit.
+            labels, 1 for those that apply. Regression: numbers, in the data's own unit. Of the latter two there are
+            none where no text has a label.
         is_pair: texts are pairs (`tasks.joined`).
     """
 
@@ -36,8 +41,18 @@ class Task:
         names = tuple(label_names)
         return cls("single-label", names, np.eye(len(names), dtype=np.float32), is_pair)
 
+    @classmethod
+    def without_answers(cls, kind: TaskKind, label_names: Sequence[str], *, is_pair: bool = False) -> Task:
+        """A task of which the outputs are known, and no right answer."""
+        names = tuple(label_names)
+        if kind == "single-label":
+            return cls.of_classes(names, is_pair=is_pair)
+        return cls(kind, names, np.zeros((0, len(names)), np.float32), is_pair)
+
     def truth(self, labels: NDArray[np.int64]) -> NDArray[np.float32]:
         """The right answers, float32 [n, outputs], for labels [n]; NaN where there is none (−1)."""
+        if not len(self.answers):
+            return np.full((len(labels), len(self.label_names)), np.nan, np.float32)
         known = self.answers[np.maximum(labels, 0)]
         return np.where((labels >= 0)[:, None], known, np.float32(np.nan))
 
@@ -64,6 +79,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether its texts have labels: all of them, or none."""
+        return bool((self.labels >= 0).any())
+
     def take(self, rows: NDArray[np.int64]) -> Split:
         """Some rows, int64 [m], in that order."""
         return Split([self.texts[row] for row in rows.tolist()], self.labels[rows])
@@ -77,8 +97,10 @@ class Dataset:
         train: what is learned from.
         selection: where anything is chosen.
         report: where results are told.
-        unlabeled: texts of train without a label.
+        unlabeled: texts of train without a label, beside labelled ones. Where no text of train has a label, train
+            holds them, and a selection or report split that was cut from it has no labels either.
         facts: what was found and done, for people and results.json.
+        soft: what a teacher that is not at hand said of the texts; None where nobody asked for it.
     """
 
     task: Task
@@ -87,3 +109,4 @@ class Dataset:
     report: Split
     unlabeled: list[str]
     facts: Facts
+    soft: SoftLabels | None = None

@@ -50,8 +50,8 @@ class SplitFacts:
     """One split.
 
     Attributes:
-        rows: labelled texts.
-        labels: rows to which each label applies, in the task's order; empty for regression.
+        rows: texts.
+        labels: rows to which each label applies, in the task's order; empty for regression, and where none is known.
         words: lengths; of pairs, of both texts together.
         origin: where it comes from, in words.
         without: rows to which no label applies (multi-label).
@@ -80,6 +80,7 @@ class Removed:
         selection_in_report: of selection: the same text as one of report.
         unlabeled: of validation and test: without a label.
         blank: with neither text nor label.
+        unscored: of train: without scores of a teacher that is not at hand.
     """
 
     duplicates: int = 0
@@ -89,6 +90,7 @@ class Removed:
     selection_in_report: int = 0
     unlabeled: int = 0
     blank: int = 0
+    unscored: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Facts:
 
     Attributes:
         source: as the recipe names it.
-        text_column, label_column: as read; several with commas between them.
+        text_column, label_column: as read; several with commas between them. No label column where there is none.
         task: kind of task.
         label_names: in order.
         splits: train, selection, report.
@@ -161,6 +163,8 @@ def _lines(facts: Facts) -> list[str]:
     what = facts.task if facts.task == "regression" else f"{facts.task}, {len(facts.label_names)} labels"
     told = "how they lie" if facts.task == "regression" else "labels, most to least"
     columns = f"the columns {facts.text_column!r} and {_short(facts.label_column)!r}"
+    if not facts.label_column:
+        columns = f"the teacher, for texts in the column {facts.text_column!r}"
     return [
         f"Data    {facts.source}",
         f"Task    {what}, from {columns}",
@@ -205,6 +209,8 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 def _told(split: SplitFacts) -> str:
     """How labels or numbers are spread."""
+    if not split.labels and split.values is None:
+        return "not known"
     if split.values is not None:
         lie = split.values
         return f"mean {lie.mean:.4g} (sd {lie.sd:.4g}), {lie.least:.4g} to {lie.largest:.4g}, median {lie.median:.4g}"
@@ -232,6 +238,7 @@ def _removed(removed: Removed) -> list[str]:
         "selection_in_report": "of selection: the same text as in report",
         "unlabeled": "of validation or test: without a label",
         "blank": "with neither text nor label",
+        "unscored": "of train: without scores of the teacher",
     }
     counts = asdict(removed)
     return [f"{counts[key]:,} {_rows(counts[key])} {says}" for key, says in reasons.items() if counts[key]]

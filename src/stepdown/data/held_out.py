@@ -85,6 +85,11 @@ class Plan:
     seed: int
     leaks: Mask | None = None
 
+    @property
+    def fewest_labels(self) -> int:
+        """Different labels that a split must have: where texts have none, they are all −1."""
+        return 2 if self.strata.noun else 1
+
 
 Grouping = Callable[[Words], Ints]
 """The group of each row."""
@@ -112,16 +117,18 @@ def by_groups(pool: Part, fraction: float, plan: Plan, story: Story) -> tuple[Pa
         welded.append(draw.too_large(labels, plan.strata, group_of, wanted))
         if welded[-1] <= MOST_WELDED and _is_sample(pool, rows, wanted, plan):
             break
-    if len(np.unique(labels[rows])) < 2:
+    if len(np.unique(labels[rows])) < plan.fewest_labels:
+        of_each = f" of each {plan.strata.noun}" if plan.strata.noun else ""
         raise DataError(
-            f"train has {len(pool):,} rows after cleaning: too few of each {plan.strata.noun} to cut a {plan.name} "
-            f"split from them. Add rows, or give validation and test files."
+            f"train has {len(pool):,} rows after cleaning: too few{of_each} to cut a {plan.name} split from them. Add "
+            "rows, or give validation and test files."
         )
     taken = np.zeros(len(pool), np.bool_)
     taken[rows] = True
     held, rest = pool.where(taken), pool.where(~taken)
     how, by = levels[len(welded) - 1][1], plan.strata.noun.replace("class", "label")
-    story.origins[plan.name] = f"{len(held):,} rows, cut from train, stratified by {by}, {how}."
+    stratified = f" stratified by {by}," if by else ""
+    story.origins[plan.name] = f"{len(held):,} rows, cut from train,{stratified} {how}."
     if len(welded) == 1:
         return held, _without_overlapping(rest, held, plan.strata, story)
     story.notes.append(
@@ -186,7 +193,7 @@ def of_longest(
         most_rows=min(int(fraction * len(pool)), most_rows),
         most_spent=int(SPENT_ON_LONG * fraction * len(pool)),
     )
-    if len(rows) < FEWEST_LONG or len(np.unique(pool.split.labels[rows])) < 2:
+    if len(rows) < FEWEST_LONG or len(np.unique(pool.split.labels[rows])) < plan.fewest_labels:
         story.notes.append(
             f"report texts are much longer than train texts (median {theirs:.0f} words against {ours:.0f}), and "
             f"train has too few long ones to select on: {plan.name} looks like train."

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from stepdown.data import columns as reading
-from stepdown.data import label_sets, quantities, read
+from stepdown.data import read
 from stepdown.data.choose import Columns, choose, guess_separator
 from stepdown.data.columns import Values
 from stepdown.data.dataset import Split, Task
-from stepdown.data.infer import label_lists
 from stepdown.data.labels import Met
+from stepdown.data.model_labels import by_names
 from stepdown.data.names import names_of
-from stepdown.data.table import Table, did_you_mean, listing
+from stepdown.data.table import Table, listing
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
 
@@ -56,20 +56,8 @@ def labelled_split(
     values = Values()
     rows = reading.rows(table, columns, values)
     met = Met({"train": rows}, list(values.numbers), columns)
-    own_names = names_of(found, table, columns)
-    said = [value for value in met.said if isinstance(value, str)]
-    lists = label_lists(met) if met.said else []
-    if kind == "multi-label":
-        task, answer_of = _sets(
-            met, [(one,) for one in said] if lists is None else lists, label_names, own_names
-        )
-    elif lists:
-        raise DataError(f"{met.place} holds several labels a text, but the model's task is {kind}.")
-    elif kind == "regression":
-        task, answer_of = _numbers(met, said, label_names)
-    else:
-        task, answer_of = _classes(met, said, label_names, own_names)
-    labels = met.inferred(task, answer_of).labels["train"]
+    inferred = by_names(met, kind, label_names, names_of(found, table, columns))
+    task, labels = inferred.task, inferred.labels["train"]
     if not (labels >= 0).any():
         raise DataError(
             f"{table.name}: no row has a label in {listing(columns.label)}. Expected labels to measure with."
@@ -96,54 +84,3 @@ def _columns(
     if kind == "multi-label" and separator is None and len(columns.label) == 1:
         return replace(columns, separator=guess_separator(table, columns.label[0]))
     return columns
-
-
-def _classes(
-    met: Met, said: Sequence[str], label_names: Sequence[str], own_names: Sequence[str] | None
-) -> tuple[Task, list[int]]:
-    known = _numbered(set(said) - {"-1"}, label_names, own_names)
-    for number, one in enumerate(said):
-        if one not in known and one != "-1":
-            raise _stranger(met, number, one, label_names)
-    return Task.of_classes(label_names, is_pair=met.is_pair), [known.get(one, -1) for one in said]
-
-
-def _sets(
-    met: Met, sets: Sequence[tuple[str, ...]], label_names: Sequence[str], own_names: Sequence[str] | None
-) -> tuple[Task, list[int]]:
-    sets = label_sets.named_by_place(sets)
-    known = _numbered({label for one in sets for label in one}, label_names, own_names)
-    for number, one in enumerate(sets):
-        for label in one:
-            if label not in known:
-                raise _stranger(met, number, label, label_names)
-    plain = [tuple(label_names[known[label]] for label in one) for one in sets]
-    return label_sets.task_of(tuple(label_names), label_names, plain, is_pair=met.is_pair)
-
-
-def _numbers(met: Met, said: Sequence[str], label_names: Sequence[str]) -> tuple[Task, list[int]]:
-    numbers = [quantities.number_of(one, met.where(at), met.columns.label[0]) for at, one in enumerate(said)]
-    name = label_names[0] if label_names else met.columns.label[0]
-    task, answer_of = quantities.task_of(name, numbers, is_pair=met.is_pair)
-    # As the hub marks a split without labels.
-    return task, [-1] * len(said) if set(numbers) == {-1.0} else answer_of
-
-
-def _stranger(met: Met, number: int, label: str, label_names: Sequence[str]) -> DataError:
-    return DataError(
-        f"{met.where(number)}: the label {label!r} is none of the model's: {listing(label_names)}."
-        f"{did_you_mean(label, label_names)}"
-    )
-
-
-def _numbered(
-    said: set[str], label_names: Sequence[str], own_names: Sequence[str] | None
-) -> Mapping[str, int]:
-    """Labels of a data set to numbers of a model's: by name, by the data's own names for numbers, or as numbers."""
-    by_name = {name: number for number, name in enumerate(label_names)}
-    if said <= set(by_name):
-        return by_name
-    if own_names is not None and set(own_names) <= set(by_name):
-        return {str(number): by_name[name] for number, name in enumerate(own_names)}
-    by_number = {str(number): number for number in range(len(label_names))}
-    return by_number if said <= set(by_number) else by_name

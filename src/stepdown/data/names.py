@@ -20,7 +20,7 @@ def names_of(found: Found, table: Table, columns: Columns) -> Sequence[str] | No
     Raises:
         DataError: a row cannot be read.
     """
-    if len(columns.label) > 1:
+    if len(columns.label) != 1:
         return None
     label = columns.label[0]
     return table.label_names.get(label) or found.label_names or _names_beside(table, label)

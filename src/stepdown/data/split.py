@@ -91,7 +91,8 @@ def cut(
     if selection is None:
         fraction = min(selection_fraction * rows, LARGEST_SELECTION) / len(pool)
         selection, pool = by_groups(pool, fraction, Plan("selection", strata, seed, leaks), story)
-    story.origins["train"] = f"{len(pool):,} of the {len(train):,} labelled rows of train."
+    what = "labelled rows" if train.is_labelled else "rows"
+    story.origins["train"] = f"{len(pool):,} of the {len(train):,} {what} of train."
     for name, part in (("selection", selection), ("report", report)):
         if len(part) < COARSE:
             story.notes.append(f"{name} has only {len(part)} rows: expect wide intervals.")

@@ -26,12 +26,14 @@ class Strata:
     Single-label: the class. Multi-label: every label of the set, and one more stratum for sets of none. Regression: one
     of up to ten ranges that hold equally many rows of train.
 
+    Where no text has a label there is one stratum, of all of them.
+
     Args:
         of_answer: of each answer, at least one.
         kind: of the task.
 
     Attributes:
-        noun, plural: what strata are, for people.
+        noun, plural: what strata are, for people; empty where there are none.
         count: of the strata.
         overlap: whether a row can be in several.
     """
@@ -47,7 +49,12 @@ class Strata:
 
     @classmethod
     def of(cls, task: Task, labels: Ints) -> Strata:
-        """For a task, whose train split has these labels, int64 [n]."""
+        """For a task, whose train split has these labels, int64 [n]; one stratum of all where none is known."""
+        if not (labels >= 0).any():
+            # An index of −1 is that of the last answer: here, of the only one.
+            whole = cls([(0,)])
+            whole.noun = whole.plural = ""
+            return whole
         if task.kind == "regression":
             values = task.answers[:, 0]
             ranges = int(np.clip(len(labels) // _ROWS_OF_RANGE, 1, _RANGES))

@@ -10,6 +10,9 @@
 
 Here is what they have in common: each kind of task has a primary metric, which chooses between models, and which is
 the mean of a value for each text, so that models can be compared in pairs (`stepdown.compare`).
+
+Where nobody knows the labels of some texts, all that can be measured there is how like its teacher a model is: on how
+many of them it says the same, or how its numbers go with the teacher's.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 from stepdown.data.dataset import Task
 from stepdown.evaluate import chance, multi_label, regression, single_label
 from stepdown.evaluate.abstaining import Answered, answered
-from stepdown.evaluate.calibration import Fit, calibrate
+from stepdown.evaluate.calibration import Fit, calibrate, without_labels
 from stepdown.evaluate.chance import MIN_KAPPA, ChanceTest
 from stepdown.evaluate.intervals import LEVEL, Floats, Ints, Metric, median, proportion, wilson
 from stepdown.outputs import UNCALIBRATED, Calibration
@@ -36,6 +39,7 @@ __all__ = [
     "PRIMARY",
     "SHARES",
     "TITLES",
+    "UNCALIBRATED",
     "Answered",
     "ChanceTest",
     "Fit",
@@ -48,9 +52,11 @@ __all__ = [
     "answered",
     "by_text",
     "calibrate",
+    "calibrate_to_teacher",
     "chance_test",
     "measure",
     "median",
+    "primary",
     "proportion",
     "suited",
     "wilson",
@@ -83,6 +89,7 @@ PRIMARY: Mapping[TaskKind, MetricName] = {
 
 TITLES: Mapping[MetricName, str] = {
     "accuracy": "accuracy",
+    "agreement": "agreement with the teacher",
     "micro_f1": "micro F1",
     "pearson": "Pearson's correlation",
 }
@@ -105,19 +112,27 @@ class Said:
     calibration: Calibration = UNCALIBRATED
 
 
-def measure(task: Task, said: Said, labels: Ints, teacher: Said | None = None) -> dict[str, Metric]:
+def primary(kind: TaskKind, *, labelled: bool) -> MetricName:
+    """The metric that chooses between models on texts with or without labels."""
+    return PRIMARY[kind] if labelled or kind == "regression" else "agreement"
+
+
+def measure(task: Task, said: Said, labels: Ints | None, teacher: Said | None = None) -> dict[str, Metric]:
     """All metrics of one model on one split, by the functions of that name for each kind of task.
 
     Args:
         task: what is asked.
         said: what the model says of n texts.
-        labels: int64 [n], all of them known.
+        labels: int64 [n], all of them known; None where none is, and then it is measured how like the teacher it is:
+            `agreement` and `kl`, or of numbers how they go with the teacher's.
         teacher: what the teacher says of the same texts, or None.
 
     Raises:
         ValueError: arrays that do not fit together.
         CheckError: outputs that are not finite.
     """
+    if labels is None:
+        return _likeness(task, said, teacher) if teacher else {}
     if task.kind == "single-label":
         above = teacher.outputs if teacher else None
         return single_label.measure(said.outputs, labels, above, said.calibration)
@@ -129,8 +144,33 @@ def measure(task: Task, said: Said, labels: Ints, teacher: Said | None = None) -
     return multi_label.measure(said.outputs, truth, said.calibration, teacher.outputs, teacher.calibration)
 
 
-def by_text(task: Task, said: Said, labels: Ints) -> Floats:
-    """What each text adds to the primary metric, which is the mean of these values: float64 [n]."""
+def _likeness(task: Task, said: Said, teacher: Said) -> dict[str, Metric]:
+    if task.kind == "regression":
+        return regression.measure(said.outputs[:, 0], teacher.outputs[:, 0])
+    if task.kind == "single-label":
+        found = single_label.measure(said.outputs, teacher.outputs.argmax(1), teacher.outputs)
+    else:
+        sets = multi_label.applies(teacher.outputs, teacher.calibration).astype(np.float32)
+        found = multi_label.measure(
+            said.outputs, sets, said.calibration, teacher.outputs, teacher.calibration
+        )
+    # The others have names that speak of labels.
+    return {name: found[name] for name in ("agreement", "kl") if name in found}
+
+
+def by_text(task: Task, said: Said, labels: Ints | None, teacher: Said | None = None) -> Floats:
+    """What each text adds to the primary metric, which is the mean of these values: float64 [n].
+
+    Args:
+        task, said: as for `measure`.
+        labels: as for `measure`; where they are not known, there must be a teacher.
+        teacher: what it says of the same texts.
+    """
+    if labels is None:
+        assert teacher is not None, "nothing to compare with"
+        if task.kind == "regression":
+            return regression.pearson_by_text(said.outputs[:, 0], teacher.outputs[:, 0])
+        return np.asarray(agreed(task, said, teacher), np.float64)
     if task.kind == "single-label":
         return single_label.correct(said.outputs, labels).astype(np.float64)
     truth = task.truth(labels)
@@ -147,6 +187,19 @@ def agreed(task: Task, said: Said, teacher: Said) -> NDArray[np.bool_] | None:
         return None
     own, above = (multi_label.applies(one.outputs, one.calibration) for one in (said, teacher))
     return np.asarray((own == above).all(axis=1))
+
+
+def calibrate_to_teacher(task: Task, outputs: NDArray[np.float32], teacher: Said | None) -> Fit:
+    """As `calibrate`, of texts whose labels nobody knows: without a temperature, with thresholds by the teacher's sets.
+
+    Args:
+        task: what is asked.
+        outputs: of the n texts of the selection split, [n, outputs].
+        teacher: what it says of them; None for the teacher itself.
+    """
+    is_taught = task.kind == "multi-label" and teacher is not None
+    sets = multi_label.applies(teacher.outputs, teacher.calibration) if is_taught and teacher else None
+    return without_labels(task, outputs, sets)
 
 
 def suited(task: Task, outputs: NDArray[np.float32], labels: Ints) -> Said:

@@ -85,6 +85,25 @@ def calibrate(task: Task, outputs: NDArray[np.float32], labels: Ints) -> Fit:
     return Fit(replace(fitted, temperature=temperature, thresholds=_thresholds(said, truth)), reason)
 
 
+def without_labels(task: Task, outputs: NDArray[np.float32], sets: NDArray[np.bool_] | None) -> Fit:
+    """What can be fitted where nobody knows the labels of the selection texts.
+
+    No temperature, as nobody knows how often the model is right; for sets of labels thresholds, by the teacher's sets.
+
+    Args:
+        task: what is asked.
+        outputs: of the n texts of the selection split, float32 [n, outputs].
+        sets: which labels the teacher gives them, [n, labels]; None where nothing is known of that.
+    """
+    if task.kind == "regression":
+        return Fit(UNCALIBRATED)
+    reason = "No selection text has a label."
+    if task.kind == "single-label" or sets is None or not len(sets):
+        return Fit(UNCALIBRATED, reason)
+    said = probabilities("multi-label", outputs, 1.0)
+    return Fit(Calibration(split="selection", n=len(sets), thresholds=_thresholds(said, sets)), reason)
+
+
 def _temperature_of_labels(task: Task, logits: Floats, labels: Ints) -> tuple[float, str | None]:
     n, met = len(labels), np.unique(labels)
     if len(met) == 1:

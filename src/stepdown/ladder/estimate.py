@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stepdown import train
-from stepdown.ladder import measuring, rungs, teachers
+from stepdown.ladder import given, measuring, rungs, teachers
 from stepdown.ladder.context import Context
 from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import TEACHER, Cell
@@ -106,13 +106,16 @@ def estimate(context: Context) -> dict[str, Estimate]:
             # Its members are measured by then.
             found[cell.id] = Estimate(0.0, 0.0, 0, False, measuring.mean_of(cell))
             continue
+        if cell.position == 0 and context.given is not None:
+            found[cell.id] = Estimate(0.0, 0.0, 0, False, context.given.description)
+            continue
         taught_by = context.plan.taught_by(cell)
         # From the top down: what copies the teacher's layers finds the teacher there.
         above = (
             [context.plan.cell(name) for name in (context.plan.top[0], *taught_by)] if cell.position else []
         )
         for one in (*above, cell):
-            if _like(one) not in paces:
+            if _like(one) not in paces and (one.position or context.given is None):
                 paces[_like(one)] = _pace(context, one, paces)
         fresh = [name for name in taught_by if name not in asked]
         found[cell.id] = _cost(context, cell, paces, fresh, first=cell.position not in prepared)
@@ -152,7 +155,7 @@ def _pace(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Pace:
 
 def _some(context: Context, count: int, *, labelled: bool) -> list[str]:
     """Texts that stand for all of the transfer set, or for the labelled ones of it."""
-    if not labelled:
+    if not labelled or not context.dataset.train.is_labelled:
         return context.transfer.sample(count)
     texts = context.dataset.train.texts
     return [texts[row] for row in np.random.default_rng(0).permutation(len(texts))[:count]]
@@ -160,9 +163,9 @@ def _some(context: Context, count: int, *, labelled: bool) -> list[str]:
 
 def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, accumulate: int) -> float:
     """Seconds of a training step: the mean of a second pass, since batches differ in length; the first warms up."""
-    examples = train.Examples.labelled(tokens, np.zeros(len(tokens), np.int64), len(model.label_names))
-    task = context.dataset.task
-    objective = Objective(0.0, 1.0, task=task.kind, answers=task.answers)
+    unknown, task = np.full(len(tokens), -1), context.dataset.task.kind
+    examples = train.Examples(tokens, unknown, np.zeros((1, len(tokens), len(model.label_names)), np.float32))
+    objective = Objective(1.0, 0.0, "mse" if task == "regression" else "kl", task=task)
     events = train.fit(
         model,
         examples,
@@ -194,7 +197,9 @@ def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Built:
         counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
         words, shape = budgets.sized(wanted, names, counts, counts)
         spent = building.spent(wanted, shape, building.coverage(words, counts))
-        return _Built(building.untaught(words, shape, names, length, task=task.kind), size, spent=spent)
+        notes = () if context.given is None else (given.told_initial(context),)
+        built = building.untaught(words, shape, names, length, task=task.kind)
+        return _Built(built, size, spent=spent, notes=notes)
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         return _Built(huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size)
@@ -214,7 +219,9 @@ def _cost(
     pace = paces[_like(cell)]
     labelled = len(context.dataset.train.texts)
     measured = len(context.dataset.selection.texts) + len(context.dataset.report.texts)
-    asking = sum(paces[_like(context.plan.cell(name))].text for name in fresh) * len(context.transfer)
+    # A teacher that is no model is not timed: ready soft labels are there at once.
+    timed = [paces[_like(above)] for name in fresh if _like(above := context.plan.cell(name)) in paces]
+    asking = sum(one.text for one in timed) * len(context.transfer)
     if cell.position == 0:
         epochs = 0
         if pace.built.trained:
@@ -229,7 +236,7 @@ def _cost(
             learned += settings.gold_epochs * labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
     seconds = asking + learned / pace.built.batch_size * pace.step + measured * pace.text
-    if first and pace.model.kind in FAMILIES:
+    if first and pace.model.kind in FAMILIES and context.plan.top[0] in paces:
         seconds += pace.model.tokenizer.vocab_size * paces[context.plan.top[0]].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)
     built = pace.built

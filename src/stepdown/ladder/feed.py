@@ -1,8 +1,8 @@
 """What a rung learns from: the transfer set as its model reads it, with what its teachers say, part by part.
 
-Of up to a quarter of a million texts without labels the one part is kept in memory. Of more, the parts lie on disk,
-and one at a time is in memory. Texts without labels come in random order, so a part of them is a random sample, and
-labelled texts are dealt out to all parts.
+Of up to a quarter of a million texts beside those of train the one part is kept in memory. Of more, the parts lie on
+disk, and one at a time is in memory. They come in random order, so a part of them is a random sample, and the texts of
+train are dealt out to all parts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from stepdown import store
 from stepdown.students.hints import reduction
 from stepdown.students.model import TextModel
-from stepdown.targets import Labeller, label
+from stepdown.targets import Labeller, ModelLabeller, label
 from stepdown.tokens import Tokens
 from stepdown.train import Examples
 from stepdown.transfer import Transfer, cut
@@ -39,7 +39,7 @@ class Feed:
         transfer: Transfer,
         labellers: Sequence[Labeller],
         *,
-        hints_of: Labeller | None = None,
+        hints_of: ModelLabeller | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
         rank: int = 0,
         ranks: int = 1,
@@ -124,7 +124,7 @@ class Feed:
 
 
 class _Labelled:
-    """The labelled texts, each once, in chunks."""
+    """The texts of train, each once, in chunks."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         position: dict[str, int] = {}
@@ -137,7 +137,7 @@ class _Labelled:
         """What a teacher says of every text, float32 [texts, classes]."""
         return self._every(labeller.ask)
 
-    def states(self, labeller: Labeller) -> np.ndarray:
+    def states(self, labeller: ModelLabeller) -> np.ndarray:
         """A teacher's states of every text, float16 [texts, hidden]."""
         return self._every(labeller.states)
 
@@ -153,7 +153,7 @@ _SAMPLE = 8192
 class _Guide:
     """The teacher that gives hints, and how its states become hints."""
 
-    def __init__(self, labeller: Labeller, labelled: _Labelled, transfer: Transfer) -> None:
+    def __init__(self, labeller: ModelLabeller, labelled: _Labelled, transfer: Transfer) -> None:
         self.labeller = labeller
         self.of_labelled = labelled.states(labeller)
         share = len(self.of_labelled) / max(1, len(transfer))

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from stepdown import __version__, assets, evaluate, store
-from stepdown.ladder import teachers
-from stepdown.ladder.context import Context
+from stepdown.ladder import given, teachers
+from stepdown.ladder.context import Context, HeldOut
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.students import saved
+from stepdown.students.heads import Unit, unit_of
 from stepdown.students.model import TextModel, logits
 
 
@@ -37,7 +38,7 @@ def key(context: Context, cell: Cell) -> str:
     elif cell.position == 0:
         name = teachers.name_of(context, cell)
         alone = recipe.teacher.model_copy(update={"model": (name,)})  # whatever other teachers there are
-        about = repr(alone), source_digest(context.models[name])
+        about = repr(alone), context.given.digest if context.given else source_digest(context.models[name])
     else:
         settings = context.settings(cell)
         source = source_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
@@ -79,10 +80,11 @@ def model_of(context: Context, cell_id: str) -> TextModel:
     return context.trained[cell_id]
 
 
-def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
-    """What a finished cell's model says of the `report` or `selection` split: logits, float32 [n, classes].
+def outputs(context: Context, cell_id: str, split: HeldOut) -> np.ndarray | None:
+    """What a finished cell's model says of a held-out split: logits, float32 [n, classes].
 
-    Of the mean of several teachers, what `losses.mean_teacher` makes of theirs.
+    Of the mean of several teachers, what `losses.mean_teacher` makes of theirs; None of a teacher that is not at hand
+    and said nothing of it.
     """
     folder = context.out / "cells" / cell_id
     kept = store.load_array(folder / f"{split}.npy")
@@ -91,12 +93,15 @@ def outputs(context: Context, cell_id: str, split: str) -> np.ndarray:
     cell = context.plan.cell(cell_id)
     if cell.is_mean:
         return outputs_of_mean(context, cell, split)
+    if cell.position == 0 and context.given is not None:
+        return ask_given(context, given.labeller(context), split)
     return ask(context, model_of(context, cell_id), split)
 
 
-def said(context: Context, cell_id: str, split: str) -> evaluate.Said:
+def said(context: Context, cell_id: str, split: HeldOut) -> evaluate.Said | None:
     """`outputs` with the calibration of the cell."""
-    return evaluate.Said(outputs(context, cell_id, split), calibration_of(context.manifests[cell_id]))
+    found = outputs(context, cell_id, split)
+    return None if found is None else evaluate.Said(found, calibration_of(context.manifests[cell_id]))
 
 
 def calibration_of(manifest: Mapping[str, Any]) -> Calibration:
@@ -115,12 +120,32 @@ def calibration_in(folder: Path) -> Calibration:
     return calibration_of(manifest) if isinstance(manifest, dict) and "key" in manifest else UNCALIBRATED
 
 
-def outputs_of_mean(context: Context, cell: Cell, split: str) -> np.ndarray:
+def outputs_of_mean(context: Context, cell: Cell, split: HeldOut) -> np.ndarray:
     """What several teachers say together of a split."""
-    return teachers.mean(context, [outputs(context, name, split) for name in cell.teachers])
+    members = [outputs(context, name, split) for name in cell.teachers]
+    return teachers.mean(context, [one for one in members if one is not None])
 
 
-def ask(context: Context, model: TextModel, split: str) -> np.ndarray:
+def ask(context: Context, model: TextModel, split: HeldOut) -> np.ndarray:
     """What a model says of a split."""
-    texts = getattr(context.dataset, split).texts
-    return logits(model, model.encode(texts), precision=context.precision_of(model))
+    return logits(model, model.encode(context.split(split).texts), precision=context.precision_of(model))
+
+
+def ask_given(context: Context, labeller: given.GivenLabeller, split: HeldOut) -> np.ndarray | None:
+    """What a teacher that is no model says of a split; None where that is not all of it."""
+    found = labeller.ask(context.split(split).texts)
+    return None if np.isnan(found).any() else found
+
+
+def unit(context: Context) -> Unit | None:
+    """The unit of the numbers that are predicted: of train's labels, or of what the teacher says where it has none.
+
+    None for other tasks. The teacher must be finished.
+    """
+    dataset = context.dataset
+    if dataset.task.kind != "regression" or dataset.train.is_labelled:
+        return unit_of(dataset.task, dataset.train.labels)
+    found = outputs(context, TEACHER, "selection")
+    if found is None:
+        found = given.labeller(context).ask(dataset.train.texts[: given.CHECKED])
+    return Unit(float(found.mean(dtype=np.float64)), float(found.std(dtype=np.float64)) or 1.0)

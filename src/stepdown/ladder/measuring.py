@@ -14,7 +14,8 @@ import torch
 
 from stepdown import evaluate, store
 from stepdown.ladder import finished
-from stepdown.ladder.context import Context
+from stepdown.ladder.context import HELD_OUT, Context, HeldOut
+from stepdown.ladder.given import GivenLabeller
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.students import saved
 from stepdown.students.model import TextModel, logits
@@ -60,28 +61,48 @@ def keep_mean(context: Context, cell: Cell, folder: Path) -> dict[str, Any]:
     }
 
 
-def _measure(context: Context, cell: Cell, ask: Callable[[str], np.ndarray], folder: Path) -> dict[str, Any]:
-    """Metrics on both splits, of which `ask` gives the outputs; they are kept in the folder.
+def keep_given(context: Context, cell: Cell, labeller: GivenLabeller, folder: Path) -> dict[str, Any]:
+    """Measure a teacher that is no model: it has no parameters, and nobody knows how long it takes."""
+    assert context.given is not None, "the teacher is a model"
+    return {
+        "model": context.given.description,
+        "parameters": 0,
+        "bytes": 0,
+        **_measure(context, cell, partial(finished.ask_given, context, labeller), folder),
+        "processor_ms_per_text": 0.0,
+    }
+
+
+def _measure(
+    context: Context, cell: Cell, ask: Callable[[HeldOut], np.ndarray | None], folder: Path
+) -> dict[str, Any]:
+    """Metrics on both splits, of which `ask` gives the outputs, None where there are none; they are kept in the folder.
 
     The calibration is fitted on the selection split, and both are measured with it.
     """
     result: dict[str, Any] = {}
     task = context.dataset.task
-    for split, name in (("selection", "selection_metrics"), ("report", "metrics")):
-        labels = getattr(context.dataset, split).labels
-        outputs_of_it = ask(split)
+    fit = evaluate.Fit(evaluate.UNCALIBRATED, "It said nothing of the selection texts.")
+    for split in HELD_OUT:
+        name = "metrics" if split == "report" else "selection_metrics"
+        outputs_of_it, labels = ask(split), context.labels(split)
+        if outputs_of_it is None:
+            result[name] = {}
+            continue
         store.save_array(folder / f"{split}.npy", outputs_of_it)
-        if split == "selection":
-            fit = evaluate.calibrate(task, outputs_of_it, labels)
         above = finished.said(context, TEACHER, split) if cell.position else None
+        if split == "selection" and labels is not None:
+            fit = evaluate.calibrate(task, outputs_of_it, labels)
+        elif split == "selection":
+            fit = evaluate.calibrate_to_teacher(task, outputs_of_it, above)
         found = evaluate.measure(task, evaluate.Said(outputs_of_it, fit.calibration), labels, above)
         result[name] = {key: dataclasses.asdict(metric) for key, metric in found.items()}
+        if split == "report" and labels is not None and task.kind == "single-label":
+            answered = evaluate.answered(outputs_of_it, labels, fit.calibration)
+            result["abstaining"] = [dataclasses.asdict(one) for one in answered]
     if task.kind != "regression":
         result["calibration"] = dataclasses.asdict(fit.calibration)
         result["calibration_note"] = fit.reason
-    if task.kind == "single-label":
-        answered = evaluate.answered(outputs_of_it, labels, fit.calibration)
-        result["abstaining"] = [dataclasses.asdict(one) for one in answered]
     return result
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from stepdown import __version__, assets, compare, evaluate
-from stepdown.ladder.context import Context
+from stepdown.ladder.context import HELD_OUT, Context
 from stepdown.ladder.finished import folder_digest, said
 from stepdown.ladder.plan import TEACHER, Arm, Cell
 from stepdown.results import table
@@ -40,6 +40,7 @@ def results(context: Context) -> dict[str, Any]:
         "coincide": dict(context.plan.coincide),
         "summary": _summary(context, chosen, rows),
         "metric": context.metric,
+        "selection_metric": context.metric_on("selection"),
     }
 
 
@@ -57,14 +58,18 @@ def best(context: Context) -> Cell:
 
     def merit(cell: Cell) -> tuple[float, int, int]:
         assert cell.arm is not None
-        value = context.manifests[cell.id]["selection_metrics"][context.metric]["value"]
+        value = context.manifests[cell.id]["selection_metrics"][context.metric_on("selection")]["value"]
         return -value, _CHEAPEST_FIRST.index(cell.arm), cell.seed
 
     return min(students, key=merit)
 
 
 def comparisons(context: Context) -> list[compare.Comparison]:
-    """Every pair of arms, and every rung of the ladder against the teacher: one family."""
+    """Every pair of arms, and every rung of the ladder against the teacher: one family.
+
+    The teacher is left out where nothing is known of it: it said nothing of the report split, or is itself what the
+    others are measured by.
+    """
     by_text = _by_text(context)[0]
 
     def values(cells: list[Cell]) -> np.ndarray:
@@ -81,6 +86,8 @@ def comparisons(context: Context) -> list[compare.Comparison]:
         compare.Pair("arm", a, b, values(groups[last, a]), values(groups[last, b]))
         for a, b in combinations(arms, 2)
     ]
+    if TEACHER not in by_text:
+        return compare.compare(pairs, context.metric)
     above = values(groups[0, None])
     for (position, arm), cells in groups.items():
         if position > 0 and arm in (None, _main_arm(arms)):
@@ -96,13 +103,19 @@ def _main_arm(arms: list[Arm]) -> Arm:
 
 def _by_text(context: Context) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What each report text adds to each cell's primary metric, and whether its answer is the teacher's."""
-    task, labels = context.dataset.task, context.dataset.report.labels
-    answers = {cell.id: said(context, cell.id, "report") for cell in _told(context)}
-    values = {name: evaluate.by_text(task, one, labels) for name, one in answers.items()}
+    task, labels = context.dataset.task, context.labels("report")
+    found = {cell.id: said(context, cell.id, "report") for cell in _told(context)}
+    answers = {name: one for name, one in found.items() if one is not None}
+    top = answers.get(TEACHER)
+    values = {
+        name: evaluate.by_text(task, one, labels, top)
+        for name, one in answers.items()
+        if labels is not None or name != TEACHER
+    }
     agreed = {
         name: same
         for name, one in answers.items()
-        if name != TEACHER and (same := evaluate.agreed(task, one, answers[TEACHER])) is not None
+        if top is not None and name != TEACHER and (same := evaluate.agreed(task, one, top)) is not None
     }
     return values, agreed
 
@@ -121,7 +134,7 @@ def _cell(context: Context, cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "teachers": list(cell.teachers) if cell.position else [],
         **{key: manifest.get(key) for key in ("spent", "calibration", "calibration_note")},
-        "abstaining": manifest.get("abstaining", []),
+        **{key: manifest.get(key, []) for key in ("abstaining", "notes")},
         **facts,
     }
 
@@ -131,6 +144,8 @@ def _data(context: Context) -> dict[str, Any]:
     return {
         "task": dataset.task.kind,
         "label_names": list(dataset.task.label_names),
+        "labelled": int((dataset.train.labels >= 0).sum()),
+        "judged_by": {name: "labels" if context.split(name).is_labelled else "teacher" for name in HELD_OUT},
         "train": len(dataset.train.texts),
         "selection": len(dataset.selection.texts),
         "report": len(dataset.report.texts),

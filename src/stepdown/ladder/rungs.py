@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stepdown import __version__, store, train
+from stepdown.ladder import given
 from stepdown.ladder.context import Begun, Context, Labelled, Trained
 from stepdown.ladder.feed import Feed
-from stepdown.ladder.finished import model_of
-from stepdown.ladder.plan import Cell
+from stepdown.ladder.finished import model_of, unit
+from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
 from stepdown.recipe import RungSettings
 from stepdown.recipe.settings import FAMILIES, batch_size_for, epochs_for, loss_for
-from stepdown.students import building, heads, huggingface
+from stepdown.students import building, embeddings, heads, huggingface
 from stepdown.students.budgets import Wanted
-from stepdown.students.heads import unit_of
 from stepdown.students.model import TextModel
-from stepdown.targets import Labeller
+from stepdown.targets import Labeller, ModelLabeller
 
 # Of a label where it applies: a label of one text in 10,000 must not own the loss.
 _MOST_WEIGHT = 100.0
@@ -66,7 +67,7 @@ def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: t
         parts.hint_size if isinstance(parts, Feed) else 0,
         task.kind,
         task.answers,
-        unit_of(task, context.dataset.train.labels),
+        unit(context),
     )
     schedule = train.Schedule(
         settings.epochs or epochs_for(sum(parts.sizes)),
@@ -110,11 +111,12 @@ def _learned(context: Context, cell: Cell, model: TextModel, *, hints: bool) -> 
     if not cell.teachers:
         return _labelled(context, model), []
     labellers = {name: _labeller(context, name) for name in context.plan.taught_by(cell)}
+    guide = labellers[context.plan.top[0]] if hints else None
     feed = Feed(
         model,
         context.transfer,
         list(labellers.values()),
-        hints_of=labellers[context.plan.top[0]] if hints else None,
+        hints_of=guide if isinstance(guide, ModelLabeller) else None,
         progress=lambda done, total: context.tell(Labelled(cell.id, done, total)),
         rank=context.accelerator.process_index,
         ranks=context.accelerator.num_processes,
@@ -135,15 +137,17 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
         prepared = _prepared(context, cell.position, wanted)
         model = building.student(prepared, task.label_names, length, seed, task.kind)
         facts["spent"] = building.spent(wanted, prepared.shape, prepared.coverage)
+        if context.given is not None:
+            facts["notes"] = [given.told_initial(context)]
     else:
         folder = context.models[settings.model]
         found = huggingface.load(
             folder, task.label_names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
         )
         model, facts = found.model, {"notes": list(found.notes)}
-    unit = unit_of(task, context.dataset.train.labels)
-    if unit is not None:
-        heads.restore(model, unit)
+    own_unit = unit(context)
+    if own_unit is not None:
+        heads.restore(model, own_unit)
     return model, facts
 
 
@@ -158,7 +162,8 @@ def _prepared(context: Context, position: int, wanted: Wanted) -> building.Prepa
     """Vocabulary and initial embeddings of a rung, once for all its seeds and arms."""
     folder = context.out / "prepared" / f"rung{position}"
     first = context.manifests[context.plan.top[0]]["key"]
-    key = store.digest(first, context.transfer.key, repr(wanted), __version__)
+    begins = repr(given.initial_of(context)) if context.given is not None else ""
+    key = store.digest(first, context.transfer.key, repr(wanted), __version__, begins)
     # The other processes of the run wait until the main one has it on disk.
     with context.accelerator.main_process_first():
         return _prepared_once(context, wanted, folder, key)
@@ -171,10 +176,10 @@ def _prepared_once(context: Context, wanted: Wanted, folder: Path, key: str) -> 
             return found
     prepared = building.prepare(
         wanted,
+        context.dataset.task.label_names,
         context.dataset.train.texts,
         context.transfer,
-        model_of(context, context.plan.top[0]),
-        precision=context.precision,
+        _embedding(context),
     )
     with store.write_folder(folder) as unfinished:
         building.save_prepared(prepared, unfinished)
@@ -182,12 +187,26 @@ def _prepared_once(context: Context, wanted: Wanted, folder: Path, key: str) -> 
     return prepared
 
 
+def _embedding(context: Context) -> building.Embedding:
+    """Where the embeddings of students built to a budget begin: with what the teacher makes of each word."""
+    if context.given is None:
+        top = model_of(context, context.plan.top[0])
+        return partial(embeddings.from_teacher, top, precision=context.precision)
+    encoder = given.encoder(context)
+    if encoder is None:
+        return embeddings.at_random
+    encoder.network.to(context.accelerator.device)
+    return partial(embeddings.from_encoder, encoder, precision=context.precision)
+
+
 def _labeller(context: Context, name: str) -> Labeller:
+    if name == TEACHER and context.given is not None:
+        return given.labeller(context)
     model = model_of(context, name)
     # The model's own files, without what it once said of the splits.
     files = context.manifests[name]["files"].items()
     digest = store.digest(*sorted(f"{n} {f['sha256']}" for n, f in files if not n.endswith(".npy")))
-    return Labeller(model, digest, context.precision_of(model))
+    return ModelLabeller(model, digest, context.precision_of(model))
 
 
 def _class_weights(context: Context) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ def take(context: Context, cell: Cell, seed: int) -> tuple[TextModel, dict[str, 
     found = huggingface.load_teacher(
         folder, task.label_names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
     )
+    if not found.has_head and not dataset.train.is_labelled:
+        raise _needs_labels(name_of(context, cell))
     model, held_out = found.model, dataset.selection
     context.tell(Begun(cell.id, model.description, finished_before=False))
     if found.has_head:
@@ -68,8 +71,54 @@ def take(context: Context, cell: Cell, seed: int) -> tuple[TextModel, dict[str, 
         notes = found.notes
         said = logits(model, model.encode(held_out.texts), precision=context.precision)
         with _named(context, name_of(context, cell)):
-            _require_knowledge(task, said, held_out.labels)
+            require_knowledge(task, said, held_out.labels, "selection texts", _ADVICE)
     return model, {**facts, "notes": list(notes)}
+
+
+def task_of(
+    folder: Path,
+    name: str,
+    *,
+    label_names: Sequence[str] | None = None,
+    kind: TaskKind | None = None,
+    label_map: Mapping[str, str] | None = None,
+    max_length: int,
+    is_pair: bool,
+) -> Task:
+    """What a fine-tuned teacher is for, where no text of train has a label that would say it.
+
+    Args:
+        folder: of the teacher.
+        name: what the recipe calls it.
+        label_names: the user's; the teacher's labels in another order or case, or names for `LABEL_0`, …
+        kind: of the task, where the user says it.
+        label_map: the teacher's label → its name here; those that it leaves out are not predicted.
+        max_length, is_pair: as for `huggingface.load`.
+
+    Raises:
+        ModelError: it has no head, or it does not say what its outputs are, or the names do not fit.
+    """
+    found = huggingface.load(folder, max_length=max_length, is_pair=is_pair)
+    if not found.has_head:
+        raise _needs_labels(name)
+    own, kind = found.model.label_names, kind or found.model.task
+    if kind == "regression":
+        return Task.without_answers(kind, own[:1], is_pair=is_pair)
+    if len(own) == 1 and (label_names is None or len(label_names) != 2):
+        raise ModelError(
+            f"{name} has one output, and no text of train has a label that says what it is. Say that it is a number "
+            'with task = "regression" under [data], or name the two labels between which it decides with label_names.'
+        )
+    names = tuple(dict.fromkeys(label_map[one] for one in own if one in label_map)) if label_map else own
+    if label_names is None:
+        return Task.without_answers(kind, names, is_pair=is_pair)
+    numbered = not label_map and (len(own) == 1 or _numbered(own, label_names) is not None)
+    if not _alike(names, label_names) and not numbered:
+        raise ModelError(
+            f"{name} knows the labels {', '.join(names[:8])}, and label_names says {', '.join(label_names[:8])}. "
+            "Expected the teacher's in any order; say which stands for which with label_map under [teacher]."
+        )
+    return Task.without_answers(kind, label_names, is_pair=is_pair)
 
 
 @dataclass(frozen=True)
@@ -78,7 +127,7 @@ class Aligned:
 
     Attributes:
         model: with its outputs in the order, and the unit, of the data's labels.
-        said: its outputs for the selection texts.
+        said: its outputs for the labelled texts that it was matched and checked on (`Context.known`).
         notes: what had to be done for it, in plain lines.
     """
 
@@ -100,35 +149,52 @@ def aligned(context: Context, found: TextModel, name: str) -> Aligned:
     Raises:
         ModelError: it is for another kind of task, its labels cannot be matched, or it does not know the task.
     """
-    task, held_out = context.dataset.task, context.dataset.selection
+    task, known = context.dataset.task, context.known()
+    where, split = known or ("no", context.dataset.selection.take(np.zeros(0, np.int64)))
     found.network.to(context.accelerator.device)
     with _named(context, name):
         teacher.require_kind(found, task)
-        said = logits(found, found.encode(held_out.texts), precision=context.precision)
-        model, notes = _matched(context, found, said)
+        said = logits(found, found.encode(split.texts), precision=context.precision)
+        model, notes = _matched(context, found, said, split.labels, f"{where} texts")
         changed = model.network is not found.network
         if changed:
-            said = logits(model, model.encode(held_out.texts), precision=context.precision)
-        _require_knowledge(task, said, held_out.labels)
+            said = logits(model, model.encode(split.texts), precision=context.precision)
+        if known:
+            require_knowledge(task, said, split.labels, f"{where} texts", _ADVICE)
     return Aligned(model, said, notes)
 
 
-def _matched(context: Context, found: TextModel, said: np.ndarray) -> tuple[TextModel, tuple[str, ...]]:
-    """The teacher with its outputs in the data's order and unit, and notes; `said` is of the selection texts."""
-    task, held_out = context.dataset.task, context.dataset.selection
+def _matched(
+    context: Context, found: TextModel, said: np.ndarray, labels: np.ndarray, where: str
+) -> tuple[TextModel, tuple[str, ...]]:
+    """The teacher with its outputs in the data's order and unit, and notes; from what it `said` of labelled texts."""
+    task = context.dataset.task
     found, names = replace(found, task=task.kind), task.label_names
     if task.kind == "regression":
-        truth = task.truth(held_out.labels)[:, 0]
-        model, note = teacher.in_unit_of(found, said[:, 0], truth, names[0])
+        model, note = teacher.in_unit_of(found, said[:, 0], task.truth(labels)[:, 0], names[0], where)
         return model, () if note is None else (note,)
     if len(found.label_names) == 1:
         return teacher.for_two_classes(found, names), ()
     label_map = context.recipe.teacher.label_map
     if label_map and len(context.plan.top) > 1:
         label_map = {own: ours for own, ours in label_map.items() if own in found.label_names} or None
-    sets = task.truth(held_out.labels) if task.kind == "multi-label" else None
-    order = teacher.align(found.label_names, names, label_map, said, held_out.labels, sets)
+    sets = task.truth(labels) if task.kind == "multi-label" else None
+    order = None
+    if not len(labels) and not label_map and not _alike(found.label_names, names):
+        order = _numbered(found.label_names, names) if context.recipe.data.label_names else None
+    if order is None:
+        order = teacher.align(found.label_names, names, label_map, said, labels, sets)
     return teacher.reorder(found, order, names), ()
+
+
+def _alike(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether names are the same ones, letter case and order aside."""
+    return sorted(map(str.casefold, names)) == sorted(map(str.casefold, others))
+
+
+def _numbered(own: Sequence[str], label_names: Sequence[str]) -> np.ndarray | None:
+    """The order of a teacher's labels that are numbers, where names are given for them: those of 0, 1, …"""
+    return teacher.by_number(own) if len(own) == len(label_names) else None
 
 
 @contextmanager
@@ -153,28 +219,50 @@ def mean(context: Context, said: Sequence[np.ndarray]) -> np.ndarray:
     return together.numpy()
 
 
-def _require_knowledge(task: Task, said: np.ndarray, labels: np.ndarray) -> None:
+_ADVICE = (
+    "Check the label column and the label order, take a teacher for this task, or fine-tune it longer (teacher.epochs, "
+    "teacher.learning_rate)."
+)
+
+
+def require_knowledge(task: Task, said: np.ndarray, labels: np.ndarray, where: str, advice: str) -> None:
+    """Refuse a teacher that is no better than chance.
+
+    Args:
+        task: what it should know.
+        said: its outputs for labelled texts, [n, outputs].
+        labels: of these, int64 [n].
+        where: which texts they are, for people.
+        advice: what to do, for people.
+
+    Raises:
+        ModelError: it is.
+    """
     found = evaluate.chance_test(task, evaluate.suited(task, said, labels), labels)
     if found.near:
-        raise ModelError(
-            f"The teacher does not know this task: {_NEAR_CHANCE[task.kind].format(found=found)} Check the label "
-            "column and the label order, take a teacher for this task, or fine-tune it longer (teacher.epochs, "
-            "teacher.learning_rate)."
-        )
+        said_so = _NEAR_CHANCE[task.kind].format(found=found, where=where)
+        raise ModelError(f"The teacher does not know this task: {said_so} {advice}")
+
+
+def _needs_labels(name: str) -> ModelError:
+    return ModelError(
+        f"{name} has no head for a task, and no text of train has a label by which it could be fine-tuned. Take a "
+        "teacher that is fine-tuned already, or add labels."
+    )
 
 
 _NEAR_CHANCE: Mapping[TaskKind, str] = {
     "single-label": (
-        "it is right on {found.accuracy:.1%} of {found.n} selection texts, where always naming the commonest label "
+        "it is right on {found.accuracy:.1%} of {found.n} {where}, where always naming the commonest label "
         "gives {found.majority:.1%}, and its answers go with the labels hardly more than if they were dealt at random "
         "(kappa {found.kappa:.2f})."
     ),
     "multi-label": (
-        "its labels of {found.n} selection texts reach a micro F1 of {found.accuracy:.3f}, where the same labels dealt "
+        "its labels of {found.n} {where} reach a micro F1 of {found.accuracy:.3f}, where the same labels dealt "
         "to the texts at random reach {found.majority:.3f}."
     ),
     "regression": (
-        "its numbers for {found.n} selection texts hardly go with the right ones (Pearson's correlation is "
+        "its numbers for {found.n} {where} hardly go with the right ones (Pearson's correlation is "
         "{found.accuracy:.2f})."
     ),
 }

@@ -18,9 +18,12 @@ from stepdown.recipe.schema import (
     TransferSpec,
 )
 from stepdown.recipe.settings import Kind, Loss, RungSettings
+from stepdown.recipe.teachers import CALLABLE, LABELS, Scores, is_given, score_columns
 from stepdown.recipe.template import run_name, template
 
 __all__ = [
+    "CALLABLE",
+    "LABELS",
     "Arm",
     "CompareSpec",
     "DataSpec",
@@ -31,15 +34,18 @@ __all__ = [
     "Recipe",
     "RungSettings",
     "RungSpec",
+    "Scores",
     "SourceSpec",
     "TeacherSpec",
     "TransferSpec",
     "dump",
+    "is_given",
     "load",
     "load_pretraining",
     "load_sources",
     "parse",
     "run_name",
+    "score_columns",
     "shipped",
     "template",
 ]

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from stepdown.recipe.schema import (
     ARMS,
     LOSSES,
+    SCORES,
     CompareSpec,
     DataSpec,
     DistillSpec,
@@ -34,7 +35,13 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "compare": CompareSpec,
     "sources": SourceSpec,
 }
-CHOICES: Mapping[str, Sequence[str]] = {"arms": ARMS, "core": CORES, "loss": LOSSES, "task": TASK_KINDS}
+CHOICES: Mapping[str, Sequence[str]] = {
+    "arms": ARMS,
+    "core": CORES,
+    "loss": LOSSES,
+    "scores": SCORES,
+    "task": TASK_KINDS,
+}
 # Tables that a recipe may have several of.
 _REPEATED = ("rungs", "sources")
 

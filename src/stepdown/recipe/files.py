@@ -10,7 +10,7 @@ import tomli_w
 from pydantic import BaseModel, Field, ValidationError
 
 from stepdown.errors import RecipeError
-from stepdown.recipe import limits, paths, pretraining, rules
+from stepdown.recipe import paths, pretraining, rules
 from stepdown.recipe.faults import RUN, Fault, Form, found, nearest, of_schema, ordered
 from stepdown.recipe.pretraining import PretrainRecipe
 from stepdown.recipe.schema import Recipe, SourceSpec
@@ -135,8 +135,7 @@ def _refuse_other_kind(
 
 
 def _build(mapping: dict[str, object], source: str, unset: list[str]) -> Recipe:
-    faults = [*limits.refused(mapping), *rules.broken(mapping)]
-    recipe = _checked(mapping, RUN, faults, source, unset)
+    recipe = _checked(mapping, RUN, list(rules.broken(mapping)), source, unset)
     assert isinstance(recipe, Recipe)
     return recipe.resolved()
 

@@ -6,7 +6,7 @@ Rules as in `rules`. Where no key says the kind, the data do, and they are not r
 from collections.abc import Iterator, Mapping
 
 from stepdown.recipe.faults import Fault, found
-from stepdown.recipe.limits import rungs, table, words
+from stepdown.recipe.parsed import rungs, table, words
 
 
 def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:

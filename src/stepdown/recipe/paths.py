@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS
+from stepdown.recipe.teachers import is_given
 
 # What `data` reads; a name that ends otherwise is a path if something of that name is there.
 DATA_SUFFIXES = (
@@ -67,7 +68,12 @@ def _absolute(value: str | os.PathLike[str], folder: Path) -> str:
 
 
 def _is_path(value: str, folder: Path) -> bool:
-    if value in ("", *FAMILIES) or value.startswith(("demo:", "labels:")) or TEACHER_LAYERS.fullmatch(value):
+    if (
+        value in ("", *FAMILIES)
+        or value.startswith("demo:")
+        or is_given(value)
+        or TEACHER_LAYERS.fullmatch(value)
+    ):
         return False
     if (
         value.startswith((".", "/", "~"))

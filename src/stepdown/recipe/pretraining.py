@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stepdown.recipe import fields
 from stepdown.recipe.faults import Fault, Form, found
-from stepdown.recipe.limits import table, words
+from stepdown.recipe.parsed import table, words
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS, builtin
 from stepdown.recipe.schema import UnlabeledSpec
 

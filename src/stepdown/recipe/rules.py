@@ -8,9 +8,9 @@ names it.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from stepdown.recipe import kinds
+from stepdown.recipe import given, kinds
 from stepdown.recipe.faults import Fault, did_you_mean, found, nearest
-from stepdown.recipe.limits import rungs, table, words
+from stepdown.recipe.parsed import rungs, table, words
 from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS
 
 # The names alone: what they stand for is in `assets`, further down the line of rooms.
@@ -26,6 +26,7 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
     yield from _columns(data)
     yield from _fractions(data)
     yield from kinds.broken(recipe)
+    yield from given.broken(recipe)
     for key in ("source", "train"):
         yield from builtin(("data", key), words(data.get(key)), BUILTIN_DATA)
     yield from builtin(("transfer", "unlabeled"), words(transfer.get("unlabeled")), BUILTIN_DATA)

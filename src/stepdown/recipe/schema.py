@@ -1,8 +1,8 @@
 """The recipe's schema: every key with its type, range and default.
 
 Each field's description completes the sentence "expected …": it is what a user reads who got the key wrong.
-What no single key can say (two keys that exclude each other, say) is in `rules`; what this version leaves
-out, in `limits`. Instances are frozen. Make one with `load` or `parse`, which check all three.
+What no single key can say (two keys that exclude each other, say) is in `rules`. Instances are frozen. Make one with
+`load` or `parse`, which check both.
 """
 
 from dataclasses import asdict
@@ -32,12 +32,14 @@ from stepdown.recipe.settings import (
     layers_of,
     training_for,
 )
+from stepdown.recipe.teachers import Scores
 from stepdown.tasks import TaskKind
 
 Arm = Literal["direct", "one-hop", "chain", "dense"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 LOSSES: tuple[Loss, ...] = get_args(Loss)
+SCORES: tuple[Scores, ...] = get_args(Scores)
 
 # A budget below this holds no vocabulary worth the name beside the smallest network.
 LEAST_PARAMS = 5_000
@@ -77,8 +79,10 @@ class DataSpec(_Spec):
     validation: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     test: str | None = _text(None, "a .csv, .tsv, .jsonl or .parquet file")
     text: Words = _words(..., "the name of the column that holds the text, or of two that make a pair")
-    label: Words | None = _words(
-        None, "the name of the column that holds the label, or of several of 0 and 1, a label each"
+    label: Words | None = Field(
+        default=None,
+        description="the name of the column that holds the label, or of several of 0 and 1, a label each; or [] where "
+        "there are no labels",
     )
     task: TaskKind | None = Field(
         default=None,
@@ -122,7 +126,13 @@ class TeacherSpec(_Spec):
     itself; what needs one model (`teacher:N`, the initial embeddings of `compact`) takes the first.
     """
 
-    model: Words = _words(..., "a hub id, a folder or demo:…, or a list of them for their mean")
+    model: Words = _words(
+        ..., 'a hub id, a folder or demo:…, or a list of them for their mean, or "labels:column,column"'
+    )
+    scores: Scores | None = Field(
+        default=None,
+        description='"probabilities" or "logits", or leave it out: the values of the columns tell',
+    )
     epochs: int | None = _whole(None, 1)
     learning_rate: float | None = _learning_rate(None)
     batch_size: int = _whole(32, 1)

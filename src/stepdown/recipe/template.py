@@ -18,7 +18,7 @@ _DATA = {
     "validation": "where anything is chosen; cut from train if absent",
     "test": "where results are told; cut from train if absent",
     "text": "column of the text; two columns make a pair",
-    "label": "column of the label, of lists of labels, or of a number; or several columns of 0 and 1",
+    "label": "column of the label, of lists of labels, or of a number; several of 0 and 1; [] if there is none",
     "label_separator": "what parts the labels of one cell, where a cell holds several",
     "task": "single-label, multi-label or regression; if absent, the labels tell",
     "label_names": "names of the labels 0, 1, …, where the data has only numbers",
@@ -35,7 +35,8 @@ _TRANSFER = {
     "views": "texts made of each labelled one (parts, mixtures), where there is no other text; 0 for none",
 }
 _TEACHER = {
-    "model": "hub id · folder · demo:minilm-l6; a list of several makes their mean the teacher",
+    "model": 'hub id · folder · demo:minilm-l6 · a list (their mean) · "labels:column,column", scores in the data',
+    "scores": "what such columns hold, probabilities or logits; if absent, their values tell",
     "epochs": "passes over train, when it must be fine-tuned first; if absent, by the number of texts",
     "learning_rate": "of that fine-tuning; if absent, by the size of the model",
     "batch_size": "of that fine-tuning",
@@ -77,6 +78,7 @@ _EXAMPLES: Mapping[str, object] = {
     "text": "text",
     "max_texts": 100_000,
     "max_rows": 2_000,
+    "scores": "logits",
     "label_map": {"LABEL_0": "negative", "LABEL_1": "positive"},
     "loss": "kl",
     "epochs": 4,

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepdown.compare import sentence
-from stepdown.evaluate import TITLES
-from stepdown.report import usage
-from stepdown.report.content import Content, content, gold_epochs, passes, spending
+from stepdown.report import judged, usage
+from stepdown.report.content import Content, content, gold_epochs, passes
 from stepdown.report.figures import clean, count, interval, size
 from stepdown.report.front_matter import front_matter
 from stepdown.report.markdown import escape, table
 from stepdown.report.metadata import Kind, Origin, concerning, licence, metadata, row_of
+from stepdown.report.spending import spending
 from stepdown.report.trust import trust
 from stepdown.results import Cell, Results, parse
 from stepdown.runtime import Source
@@ -123,7 +123,8 @@ def _lines(run: Results, student: Cell, told: Content, packed: Packed) -> Iterat
         yield f"- {escape(spending(student.position, student.model, student.spent))}"
     if student.kind == "rung":
         teacher = run.cells[0]
-        yield f"- Its teacher: {escape(teacher.model)}, {count(teacher.params)} parameters."
+        size_of_it = f", {count(teacher.params)} parameters" if teacher.params else ""
+        yield f"- Its teacher: {escape(teacher.model)}{size_of_it}."
         yield from (
             f"- One of them: {escape(one.model)}, {count(one.params)} parameters." for one in run.members
         )
@@ -190,18 +191,20 @@ def _licence(packed: Packed) -> str:
 
 
 def _measured(run: Results, student: Cell) -> Iterator[str]:
-    metric, title, row = run.metric, TITLES[run.metric], row_of(run, student)
-    own = interval(student.metrics[metric], metric)
-    yield f"- {title[0].upper()}{title[1:]} on {run.data.report:,} texts kept aside: {own}, 95% interval."
+    metric, title, row = run.metric, judged.title(run), row_of(run, student)
+    if metric in student.metrics:
+        own = interval(student.metrics[metric], metric)
+        yield f"- {title[0].upper()}{title[1:]} on {run.data.report:,} texts kept aside: {own}, 95% interval."
     if row is not None and row.seeds > 1:
         alike = [cell for cell in run.cells if (cell.position, cell.arm) == (student.position, student.arm)]
-        best = max(cell.selection_metrics[metric].value for cell in alike)
-        is_best = student.selection_metrics[metric].value == best
+        chosen_by = run.selection_metric or metric
+        best = max(cell.selection_metrics[chosen_by].value for cell in alike)
+        is_best = student.selection_metrics[chosen_by].value == best
         chosen = " This one did best on the selection texts." if is_best else ""
         yield f"- Mean over {row.seeds} seeds trained alike: {interval(row.metrics[metric], metric)}.{chosen}"
     if "macro_f1" in student.metrics:
         yield f"- Macro F1: {interval(student.metrics['macro_f1'])}."
-    if "agreement" in student.metrics:
+    if "agreement" in student.metrics and metric != "agreement":
         yield f"- It says what its teacher says on {interval(student.metrics['agreement'])} of them."
     yield from (f"- {escape(sentence)}" for sentence in trust(student, "these texts"))
     if row is not None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stepdown.compare import MIN_SEEDS, Comparison, sentence
-from stepdown.evaluate import SHARES, TITLES, MetricName
+from stepdown.evaluate import SHARES, MetricName
+from stepdown.report import judged
 from stepdown.report.figures import (
     NONE,
     clean,
@@ -26,8 +27,9 @@ from stepdown.report.figures import (
     size,
     times,
 )
+from stepdown.report.spending import budgets
 from stepdown.report.trust import trust
-from stepdown.results import Results, Rung, Spent, too_few_seeds
+from stepdown.results import Results, Rung, too_few_seeds
 
 FEW_TEXTS = 200
 """Fewer report texts than this are worth a warning: an accuracy of 90% then has more than ±4 points."""
@@ -55,15 +57,15 @@ class Line:
     kept: str
 
 
-def headings(metric: MetricName) -> Line:
-    """What stands above the columns, where `metric` is the primary one."""
+def headings(title: str) -> Line:
+    """What stands above the columns, where the primary metric is called so."""
     return Line(
         rung="rung",
         model="model",
         arm="arm",
         parameters="parameters",
         size="size",
-        primary=f"{TITLES[metric]} (95% interval)",
+        primary=f"{title} (95% interval)",
         agreement="as teacher",
         time="ms/text",
         smaller="smaller",
@@ -72,12 +74,11 @@ def headings(metric: MetricName) -> Line:
     )
 
 
-def legend(metric: MetricName) -> str:
-    """What the columns mean."""
+def legend(title: str) -> str:
+    """What the columns mean, where the primary metric is called so."""
     return (
         "as teacher: texts on which the model says what the teacher says. smaller: parameters of the teacher "
-        "over its own. faster: time per text of the teacher over its own. "
-        f"kept: {TITLES[metric]} over the teacher's."
+        f"over its own. faster: time per text of the teacher over its own. kept: {title} over the teacher's."
     )
 
 
@@ -119,13 +120,14 @@ class Content:
 
 def content(results: Results) -> Content:
     """Everything a report says about a run."""
-    bundle = results.bundle
+    bundle, title = results.bundle, judged.title(results)
     sections = {
         "Which way of teaching": (*_arms(results.comparisons), *_last_passes(results)),
         "Against the teacher": (*_members(results), *_rungs(results.comparisons), *_points(results)),
         MIND: _warnings(results),
         "How far to trust its scores": _trust(results),
-        "What the budgets were spent on": _budgets(results),
+        "What the budgets were spent on": budgets(results),
+        "What the models began with": tuple(map(clean, judged.begun(results))),
         "Data": _data(results),
         "Cost": _cost(results),
     }
@@ -133,10 +135,10 @@ def content(results: Results) -> Content:
         title=clean(str(results.recipe.get("name") or "run")),
         headline=_headline(results),
         label_names=tuple(clean(label) for label in results.data.label_names),
-        headings=headings(results.metric),
+        headings=headings(title),
         lines=tuple(_line(row, results.metric) for row in results.rungs),
         caption=_caption(results.rungs),
-        legend=legend(results.metric),
+        legend=legend(title),
         sections={heading: sentences for heading, sentences in sections.items() if sentences},
         bundle=clean(bundle) if bundle else None,
         command=_command(results),
@@ -157,9 +159,10 @@ def _advice(results: Results) -> str:
     facts = results.data.transfer_facts
     unlabeled = sum(source.kept for source in facts.sources) if facts else 0
     more = f"more unlabelled text of the same kind than these {unlabeled:,} texts" if unlabeled else ""
+    for_it = "with the teacher's scores of it" if judged.is_absent(results) else "for the teacher to label"
     return (
-        f"What would raise {TITLES[results.metric]} most is {more or 'unlabelled text of the same kind'}, for the "
-        "teacher to label: name it in the recipe under [transfer] as unlabeled."
+        f"What would raise {judged.title(results)} most is {more or 'unlabelled text of the same kind'}, {for_it}: "
+        "name it in the recipe under [transfer] as unlabeled."
     )
 
 
@@ -175,7 +178,8 @@ def _line(row: Rung, metric: MetricName) -> Line:
         parameters=count(row.params) if row.params else NONE,
         size=size(row.bytes) if row.bytes else NONE,
         primary=interval(metrics[metric], metric) if metric in metrics else NONE,
-        agreement=percent(agreement.value) if below and agreement else NONE,
+        # Where it is the primary metric it stands beside it.
+        agreement=percent(agreement.value) if below and agreement and metric != "agreement" else NONE,
         time=short(time.value) if time else NONE,
         smaller=times(row.times_smaller) if below else NONE,
         faster=times(row.times_faster) if below else NONE,
@@ -200,8 +204,10 @@ def _headline(results: Results) -> str:
     top = results.rungs[0].metrics.get(metric)
     if row.accuracy_kept is not None and top:
         mine, its = (figure(one.value, metric) for one in (row.metrics[metric], top))
-        what = TITLES[metric].replace("Pearson's", "Pearson")
+        what = judged.title(results).replace("Pearson's", "Pearson")
         said += f", and keeps {percent(row.accuracy_kept)} of its {what} ({mine} against {its})"
+    elif metric in row.metrics:
+        said += f", and reaches {figure(row.metrics[metric].value, metric)} of {judged.title(results)}"
     return said + "."
 
 
@@ -230,20 +236,22 @@ def _members(results: Results) -> tuple[str, ...]:
     """Of several teachers, each by itself."""
     if not results.members:
         return ()
+    mean = f"The teacher is the mean of {len(results.members)} models."
+    if not all(results.metric in member.metrics for member in results.members):
+        return (mean,)
     each = "; ".join(
         f"{clean(member.model)} ({count(member.params)}) "
         f"{figure(member.metrics[results.metric].value, results.metric)}"
         for member in results.members
     )
-    what = TITLES[results.metric]
-    return (f"The teacher is the mean of {len(results.members)} models. The {what} of each alone: {each}.",)
+    return (f"{mean} The {judged.title(results)} of each alone: {each}.",)
 
 
 def _points(results: Results) -> tuple[str, ...]:
     """What a point is, where the metric is no share of texts."""
     if results.metric in SHARES or not results.comparisons:
         return ()
-    return (f"A point is a hundredth of {TITLES[results.metric]}.",)
+    return (f"A point is a hundredth of {judged.title(results)}.",)
 
 
 def _last_passes(results: Results) -> tuple[str, ...]:
@@ -282,8 +290,9 @@ def _data(results: Results) -> tuple[str, ...]:
         shown += f" and {len(names) - SHOWN_LABELS} more"
     sources = data.transfer_facts.sources if data.transfer_facts else ()
     removed = facts.removed.equal + facts.removed.overlapping + facts.removed.selection_in_report
+    without = ", none of them labelled" if data.labelled == 0 else ""
     return (
-        f"{data.train:,} training texts, {data.selection:,} to select on, {data.report:,} to report on; "
+        f"{data.train:,} training texts{without}, {data.selection:,} to select on, {data.report:,} to report on; "
         f"{data.transfer:,} texts to learn from, labelled or not.",
         _answers(results, shown),
         f"Removed because they overlap selection or report texts: {removed:,} labelled texts and "
@@ -319,28 +328,6 @@ def _trust(results: Results) -> tuple[str, ...]:
     return trust(student, f"the {results.data.report:,} report texts") if student else ()
 
 
-def _budgets(results: Results) -> tuple[str, ...]:
-    built = {cell.position: (cell.model, cell.spent) for cell in results.cells if cell.spent}
-    return tuple(spending(position, *found) for position, found in sorted(built.items()))
-
-
-def spending(position: int, model: str, spent: Spent) -> str:
-    """What the budget of a rung was spent on, in one sentence."""
-    budget = size(spent.max_bytes) if spent.max_bytes else f"{spent.max_params or 0:,} parameters"
-    held: dict[str, list[str]] = {}
-    for table in spent.tables:
-        held.setdefault(table.holds, []).append(f"{table.rows:,} × {table.columns}")
-    rows = "; ".join(f"{what} {' + '.join(sizes)}" for what, sizes in held.items())
-    network = f"{count(spent.network_parameters)} in the network"
-    if spent.hidden:
-        network += f", of hidden size {spent.hidden}"
-    return clean(
-        f"Rung {position} ({model}): of at most {budget}, {count(spent.table_parameters)} parameters are in tables "
-        f"({rows}) and {network}; the vocabulary holds {percent(spent.coverage)} of the running words of the train "
-        "texts whole."
-    )
-
-
 def _cost(results: Results) -> tuple[str, ...]:
     summary = results.summary
     spent = f"The whole run took {short(summary.processor_hours)} processor hours."
@@ -351,7 +338,7 @@ def _cost(results: Results) -> tuple[str, ...]:
 
 
 def _warnings(results: Results) -> tuple[str, ...]:
-    found = []
+    found = [*judged.missing(results)]
     if too_few_seeds(results):
         found.append(
             f"Fewer than {MIN_SEEDS} seeds: no difference can be shown. "

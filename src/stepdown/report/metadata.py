@@ -15,6 +15,7 @@ from typing import Any
 from stepdown.compare import Comparison, Verdict
 from stepdown.evaluate import LEVEL, Metric, MetricName
 from stepdown.report.figures import clean
+from stepdown.report.judged import by_teacher
 from stepdown.results import Cell, Results, Rung
 from stepdown.runtime import Source
 from stepdown.tasks import TaskKind
@@ -168,12 +169,14 @@ def _metrics(run: Results, student: Cell, kind: Kind) -> Iterator[dict[str, Any]
     against = {"compared_with": [_told(one, row) for one in concerning(run, row)]} if row else {}
     stored = {} if kind.weights == "float32" else {"measured_with": "float32 weights"}
     alone = row is None or row.seeds == 1
+    # Numbers that were held against the teacher's, for lack of labels, say nothing of the truth.
+    teacher = " with its teacher's numbers" if by_teacher(run) and run.data.task == "regression" else ""
     for name in _METRICS:
         if name in student.metrics:
             more = against if alone and name == run.metric else {}
-            yield _metric(name, student.metrics[name], "", {"seed": student.seed, **stored, **more})
+            yield _metric(name, student.metrics[name], teacher, {"seed": student.seed, **stored, **more})
     if row is not None and not alone:
-        whose = f" in the mean of {row.seeds} seeds"
+        whose = f"{teacher} in the mean of {row.seeds} seeds"
         yield _metric(run.metric, row.metrics[run.metric], whose, {"seeds": row.seeds, **stored, **against})
 
 
@@ -181,6 +184,8 @@ def _metric(name: MetricName, found: Metric, whose: str, more: dict[str, Any]) -
     # Errors of a regression are in the data's own unit, whatever its size.
     low, high = (f"{end:.4g}" if name in ("rmse", "mae") else f"{end:.3f}" for end in (found.low, found.high))
     type_, title = _METRICS[name]
+    if whose.startswith(" with its teacher"):
+        type_ = f"{type_}_with_teacher"
     return {
         "type": type_,
         "value": found.value,

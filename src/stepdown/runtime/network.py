@@ -120,6 +120,8 @@ def split(lengths: np.ndarray, most: int = _IDS_PER_BATCH) -> list[np.ndarray]:
     Returns:
         positions in `lengths`, every one once; shortest texts first.
     """
+    if len(lengths) == 1:
+        return [np.zeros(1, np.int64)]
     order = np.argsort(lengths, kind="stable")
     ordered = lengths[order]
     # Where a longer text follows; only there is anything to decide.

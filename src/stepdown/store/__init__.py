@@ -13,6 +13,7 @@ do.
     arrays     arrays that notice damage
     manifests  folders that know whether they are complete
     scratch    files without a name, for what does not fit in memory
+    lookup     rows of numbers that are found by a text
 """
 
 from stepdown.store.arrays import load_array, save_array
@@ -28,12 +29,14 @@ from stepdown.store.files import (
     write_text,
 )
 from stepdown.store.locks import lock
+from stepdown.store.lookup import Lookup
 from stepdown.store.manifests import MANIFEST, finish, finished
 from stepdown.store.places import cache_dir, disk_errors, disk_failures, free_bytes
 from stepdown.store.scratch import Scratch
 
 __all__ = [
     "MANIFEST",
+    "Lookup",
     "Scratch",
     "append",
     "cache_dir",

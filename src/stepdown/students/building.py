@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from stepdown import store
-from stepdown.students import embeddings, families, tables, vocabulary
+from stepdown.students import families, tables, vocabulary
 from stepdown.students.bag import BagNetwork, BagShape
 from stepdown.students.budgets import Wanted, sized
 from stepdown.students.compact import CompactNetwork
@@ -42,32 +42,36 @@ class Prepared:
     coverage: float
 
 
+Embedding = Callable[[Sequence[str], Sequence[int], int], np.ndarray]
+"""Initial embeddings, float32 [n, width], of n entries of a vocabulary with their counts; by `students.embeddings`."""
+
+
 def prepare(
     wanted: Wanted,
+    label_names: Sequence[str],
     task_texts: Iterable[str],
     transfer_texts: Iterable[str],
-    teacher: TextModel,
-    *,
-    precision: torch.dtype,
+    embedding: Embedding,
 ) -> Prepared:
-    """Choose a student's vocabulary and sizes, and read its initial embeddings off the teacher.
+    """Choose a student's vocabulary and sizes, and its initial embeddings.
 
     Args:
         wanted: with the budget, never exceeded.
-        task_texts: the labelled train texts.
-        transfer_texts: all texts that teachers label, the labelled ones among them.
-        teacher: a fine-tuned Hugging Face classifier.
+        label_names: of the outputs.
+        task_texts: the train texts.
+        transfer_texts: all texts that teachers label, those of train among them.
+        embedding: where they begin.
 
     Raises:
         ModelError: the budget is too small for the number of classes.
     """
     task, transfer = vocabulary.count_words(task_texts), vocabulary.count_words(transfer_texts)
-    words, shape = sized(wanted, teacher.label_names, task, transfer)
+    words, shape = sized(wanted, label_names, task, transfer)
     # The reserved ids are to the teacher its own pad, unknown word and separator.
     reserved = ("[PAD]", "[UNK]", "[SEP]")[: words.first_id]
     counts = [*(1 for _ in reserved), *(transfer[entry] or 1 for entry in words.entries)]
     entries = (*reserved, *words.entries)
-    initial = embeddings.from_teacher(teacher, entries, counts, shape.width, precision=precision)
+    initial = embedding(entries, counts, shape.width)
     if isinstance(shape, BagShape):
         initial *= _BAG_SCALE
     return Prepared(words, shape, initial, coverage(words, task))

@@ -1,4 +1,4 @@
-"""Initial embeddings of a compact student, from what the teacher makes of each word alone."""
+"""Initial embeddings of a student built to a budget: from what an encoder makes of each word alone, or at random."""
 
 from __future__ import annotations
 
@@ -36,20 +36,58 @@ def from_teacher(
     Returns:
         float32 [n, width].
     """
-    weights = np.sqrt(np.maximum(np.asarray(counts, np.float64), 1.0))
+    if teacher.is_pair:
+        return from_encoder(teacher, entries, counts, width, precision=precision)
+    weights = _weights(counts)
     tokens = teacher.encode(entries)
     opinion = _components(logits(teacher, tokens, precision=precision).astype(np.float64), weights)
     # Exclusive labels hold one number less than there are.
     numbers = len(teacher.label_names) - (teacher.task == "single-label")
-    most = 0 if teacher.is_pair else min(numbers, max(1, int(width * _OPINION_SHARE)))
-    opinion = opinion[:, :most]
-    table, states = _vectors(teacher, entries, precision)
+    opinion = opinion[:, : min(numbers, max(1, int(width * _OPINION_SHARE)))]
+    opinion = opinion / _rms(opinion[:, :1])
+    return _columns(np.hstack([opinion, _meaning(teacher, entries, weights, precision)]), width)
+
+
+def from_encoder(
+    encoder: TextModel, entries: Sequence[str], counts: Sequence[int], width: int, *, precision: torch.dtype
+) -> np.ndarray:
+    """As `from_teacher`, of an encoder that knows words, but not the task: without what it says of them.
+
+    Args:
+        encoder: a Hugging Face model.
+        entries, counts, width, precision: as there.
+    """
+    return _columns(_meaning(encoder, entries, _weights(counts), precision), width)
+
+
+# Root mean square of random embeddings, every column alike.
+_RANDOM_SCALE = 0.1
+
+
+def at_random(entries: Sequence[str], counts: Sequence[int], width: int) -> np.ndarray:
+    """Initial embeddings that say nothing, always the same ones; arguments and result as of `from_teacher`."""
+    drawn = np.random.default_rng(0).normal(size=(len(entries), width)) * _RANDOM_SCALE
+    return drawn.astype(np.float32)
+
+
+def _weights(counts: Sequence[int]) -> np.ndarray:
+    weights: np.ndarray = np.sqrt(np.maximum(np.asarray(counts, np.float64), 1.0))
+    return weights
+
+
+def _meaning(
+    encoder: TextModel, entries: Sequence[str], weights: np.ndarray, precision: torch.dtype
+) -> np.ndarray:
+    """Principal components of an encoder's input vectors and middle states, the first of root mean square 1."""
+    table, states = _vectors(encoder, entries, precision)
     meaning = _components(np.hstack([_unit(table, weights), _unit(states, weights)]), weights)
-    columns = np.zeros((len(entries), width))
-    if most:
-        opinion = opinion / _rms(opinion[:, :1])
-    meaning = meaning / _rms(meaning[:, :1])
-    joined = np.hstack([opinion, meaning])[:, :width] * _SCALE
+    return meaning / _rms(meaning[:, :1])
+
+
+def _columns(joined: np.ndarray, width: int) -> np.ndarray:
+    """The first columns, float32 [n, width]; zeros where there are not so many."""
+    columns = np.zeros((len(joined), width))
+    joined = joined[:, :width] * _SCALE
     columns[:, : joined.shape[1]] = joined
     return columns.astype(np.float32)
 

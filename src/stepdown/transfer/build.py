@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepdown import store
-from stepdown.data import Dataset, choose, columns, hashing, read
+from stepdown.data import Dataset, SoftLabels, choose, columns, hashing, read
 from stepdown.data.groups import Index
-from stepdown.data.table import listing
+from stepdown.data.table import Table, listing
 from stepdown.errors import DataError
 from stepdown.recipe import TransferSpec
 from stepdown.transfer.facts import TransferFacts
@@ -24,12 +25,12 @@ from stepdown.transfer.views import Neighbours, views
 
 @dataclass(frozen=True)
 class Transfer:
-    """The transfer set: labelled texts in memory, all others on disk.
+    """The transfer set: the texts of train in memory, all others on disk.
 
     Attributes:
-        texts: labelled texts of train; a text that train has with two labels is there twice.
-        labels: int64, of these.
-        pool: the texts without a label.
+        texts: of train; a text that train has with two labels is there twice.
+        labels: int64, of these; −1 throughout where no text of train has a label.
+        pool: all other texts.
         facts: what it is made of.
     """
 
@@ -63,7 +64,7 @@ class Transfer:
 def build(
     dataset: Dataset, spec: TransferSpec | None, seed: int = 0, neighbours: Neighbours | None = None
 ) -> Transfer:
-    """The transfer set of a data set.
+    """The transfer set of a data set; the soft labels that came with it, if any, are then complete.
 
     Args:
         dataset: read and cut.
@@ -77,6 +78,7 @@ def build(
         StoreError: the disk of the cache, where the texts wait, is full or fails.
     """
     spec = spec or TransferSpec()
+    unscored: Counter[str] = Counter()
     train = hashing.words(dataset.train.texts)
     held_out = hashing.words([*dataset.selection.texts, *dataset.report.texts])
     index = Index(held_out, train)
@@ -86,11 +88,21 @@ def build(
     if spec.views:
         sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed, neighbours)])
     for source in spec.unlabeled:
-        blocks = texts_of(source, spec.text, is_pair=dataset.task.is_pair)
+        if dataset.soft is None:
+            blocks = texts_of(source, spec.text, is_pair=dataset.task.is_pair)
+        else:
+            blocks = _scored(dataset.soft, source, spec.text, unscored, is_pair=dataset.task.is_pair)
         sieve.pour(source, blocks, split=spec.split_sentences, limited=True)
     pool, sources = sieve.pool(spec.max_texts)
+    sources = tuple(
+        replace(one, texts=one.texts + unscored[one.source], unscored=unscored[one.source]) for one in sources
+    )
+    contradicted = 0
+    if dataset.soft is not None:
+        dataset.soft.close()
+        contradicted = dataset.soft.contradicted
     overlapping = int(index.overlaps(train).sum())
-    facts = TransferFacts(len(dataset.train), overlapping, sources)
+    facts = TransferFacts(len(train), overlapping, sources, dataset.train.is_labelled, contradicted)
     return Transfer(list(dataset.train.texts), dataset.train.labels.astype(np.int64), pool, facts)
 
 
@@ -106,6 +118,20 @@ def texts_of(source: str, text: Sequence[str] | None, *, is_pair: bool = False) 
         DataError: the source cannot be read, has no train split, or its columns cannot be told.
         HubError: a hub or package index did not deliver.
     """
+    return columns.only_texts(*_chosen(source, text, is_pair=is_pair))
+
+
+def _scored(
+    soft: SoftLabels, source: str, text: Sequence[str] | None, unscored: Counter[str], *, is_pair: bool
+) -> Iterator[list[str]]:
+    """As `texts_of`, those that a teacher who is not at hand has scored; the others are counted."""
+    for texts, without in soft.texts_of(*_chosen(source, text, is_pair=is_pair)):
+        unscored[source] += without
+        yield texts
+
+
+def _chosen(source: str, text: Sequence[str] | None, *, is_pair: bool) -> tuple[Table, tuple[str, ...]]:
+    """The table of a source that is read, and its column, or the two of a pair."""
     tables = read.open_source(source).tables
     if "train" not in tables:
         raise DataError(
@@ -117,4 +143,4 @@ def texts_of(source: str, text: Sequence[str] | None, *, is_pair: bool = False) 
     if len(chosen) != 1 + is_pair:
         what = "pairs of texts, expected two columns" if is_pair else "single texts, expected one column"
         raise DataError(f"{source}: transfer.text names {listing(chosen)}, but the data are {what}.")
-    return columns.only_texts(table, chosen)
+    return table, chosen

@@ -19,6 +19,7 @@ class SourceFacts:
         overlapping: share words with a selection or report text.
         not_drawn: left out at random, to keep to `max_texts`.
         kept: in the transfer set.
+        unscored: without scores of a teacher that is not at hand.
     """
 
     source: str
@@ -29,6 +30,7 @@ class SourceFacts:
     overlapping: int
     not_drawn: int
     kept: int
+    unscored: int = 0
 
     def as_text(self) -> str:
         """For a person at a terminal, on one line."""
@@ -39,6 +41,7 @@ class SourceFacts:
             "repeated": self.repeated,
             "that overlap held-out texts": self.overlapping,
             "not drawn": self.not_drawn,
+            "that the teacher did not score": self.unscored,
         }
         out = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
         return f"{self.kept:,} {what} {self.texts:,} texts{where}{'; without ' if out else ''}{out}"
@@ -50,13 +53,17 @@ class TransferFacts:
 
     Attributes:
         labelled: texts of train.
-        overlapping: labelled texts of train that share words with a selection or report text.
+        overlapping: those of them that share words with a selection or report text.
         sources: the other texts.
+        labels: whether texts of train have labels.
+        contradicted: texts that a teacher that is not at hand scored twice, and otherwise the second time.
     """
 
     labelled: int
     overlapping: int
     sources: tuple[SourceFacts, ...]
+    labels: bool = True
+    contradicted: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """As plain dicts and lists that JSON can hold."""
@@ -66,5 +73,12 @@ class TransferFacts:
         """For a person at a terminal."""
         lines = [f"Transfer set: {self.labelled + sum(source.kept for source in self.sources):,} texts"]
         some = f", of which {self.overlapping:,} overlap held-out texts" if self.overlapping else ""
-        lines.append(f"  - {self.labelled:,} labelled texts of train{some}")
-        return "\n".join([*lines, *(f"  - {source.as_text()}" for source in self.sources)])
+        what = "labelled texts of train" if self.labels else "texts of train, without labels"
+        lines.append(f"  - {self.labelled:,} {what}{some}")
+        lines += [f"  - {source.as_text()}" for source in self.sources]
+        if self.contradicted:
+            texts = "1 text has" if self.contradicted == 1 else f"{self.contradicted:,} texts have"
+            lines.append(
+                f"  - {texts} other scores of the teacher in another row: those that came first count"
+            )
+        return "\n".join(lines)

@@ -29,8 +29,8 @@ class Field(NamedTuple):
 Schema = Mapping[str, Mapping[int, Field]]
 """Fields by number, of each message by name."""
 
-# Most fields of a file, in all: what a network of thousands of nodes has, and can be read in a second.
-_MOST_FIELDS = 1 << 20
+# Most fields of a file, in all: more than a network of thousands of nodes has, and read in half a second.
+_MOST_FIELDS = 1 << 18
 
 
 def schema(table: str) -> Schema:

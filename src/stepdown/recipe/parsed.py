@@ -1,17 +1,8 @@
-"""What recipes can say and this version does not carry out. Each is refused in one sentence, never ignored.
+"""A recipe as its TOML has it, before the schema has seen it: what rules read."""
 
-Left out so far: ready soft labels. The schema has room for them, because recipes outlive versions.
-"""
+from collections.abc import Mapping
 
-from collections.abc import Iterator, Mapping
-
-from stepdown.recipe.faults import Fault
 from stepdown.recipe.fields import listed
-
-
-def refused(recipe: Mapping[str, object]) -> Iterator[Fault]:
-    """Faults of a recipe, as parsed from TOML, that asks for what this version leaves out."""
-    yield from _teacher(table(recipe, "teacher"))
 
 
 def table(recipe: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -34,12 +25,3 @@ def words(value: object) -> tuple[str, ...]:
     """The strings of a key that takes one or several."""
     several = listed(value)
     return tuple(word for word in several if isinstance(word, str)) if isinstance(several, tuple) else ()
-
-
-def _teacher(teacher: Mapping[str, object]) -> Iterator[Fault]:
-    models = words(teacher.get("model"))
-    if any(model.startswith("labels:") for model in models):
-        yield Fault(
-            ("teacher", "model"),
-            "ready soft labels (labels:…) are not read by this version; expected a model",
-        )
