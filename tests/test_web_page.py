@@ -141,7 +141,8 @@ def test_what_is_asked_no_more_is_not_waited_for(page: Browser) -> None:
     page.value(
         """(() => {
           const control = new AbortController();
-          window.long = ask("explain", { text: "good bad ".repeat(5000) }, control.signal).catch((error) => "gone");
+          const texts = Array.from({ length: 50000 }, (_, index) => "good ".repeat(1 + index % 16));
+          window.long = ask("predict", { texts }, control.signal).catch((error) => "gone");
           control.abort();
           window.short = ask("predict", { texts: ["good"] });
         })()"""
