@@ -339,3 +339,17 @@ def test_memory_does_not_grow_with_the_rows(packed: dict[str, Path], monkeypatch
     with pytest.raises(Enough):
         labelling.label(opened, "endless", Stream(), labelling.Wanted(("text",)))
     assert read_rows - 8192 <= written + 8192
+
+
+def test_who_has_read_enough_ends_it_without_a_word(packed: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("good word\n" * 20_000, encoding="utf-8")
+    command = [sys.executable, "-m", "stepdown", "label", str(packed["single"]), "texts.txt", "--output", "-"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
+    ) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        assert json.loads(started.stdout.readline())["text"] == "good word"
+        started.stdout.close()
+        assert started.stderr.read() == b""
+    assert started.returncode == 0

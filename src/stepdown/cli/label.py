@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -79,13 +80,18 @@ def label(
     with Fetching() as fetching, assets.following(progress=fetching.tell):
         opened = named(teacher, max_length)
     progress = RowProgress()
-    written, counts = labelling.label(
-        opened,
-        source,
-        target or sys.stdout.buffer,
-        labelling.Wanted(columns, scores, prefix),
-        lambda counts: progress(counts.rows),
-    )
+    try:
+        written, counts = labelling.label(
+            opened,
+            source,
+            target or sys.stdout.buffer,
+            labelling.Wanted(columns, scores, prefix),
+            lambda counts: progress(counts.rows),
+        )
+    except BrokenPipeError:
+        # Whoever read our output has enough. What is still buffered must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     progress.end()
     if counts.without_text:
         click.echo(f"Rows without a text, left out: {counts.without_text:,}.", err=True)
