@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import helper
 
 from stepdown import export, tasks
 from stepdown.errors import BundleError, CheckError
-from stepdown.export import CheckTexts, Description, Form
+from stepdown.export import CheckTexts, Description, Form, proof
 from stepdown.export.loss import Loss, loss
-from stepdown.runtime import Calibration, Classifier
+from stepdown.runtime import Bundle, Calibration, Classifier, bundle
 from stepdown.runtime.inputs import as_given
 from stepdown.students import huggingface
 from stepdown.students.compact import CompactNetwork, shape_for
@@ -116,19 +118,53 @@ def test_a_transformer_that_says_a_number_is_packed(tmp_path: Path) -> None:
     )
 
 
-def test_odd_pairs_are_compared_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[str] = []
-    within = export._compare
-
-    def look(model: TextModel, packed: Classifier, texts: list[str]) -> None:
-        compared.extend(texts)
-        within(model, packed, texts)
-
-    monkeypatch.setattr(export, "_compare", look)
-    export.export(student("multi-label"), tmp_path / "b", checks(PAIRS[:5], is_pair=True), described())
-    odd = [tasks.parts(text) for text in compared[5:]]
-    assert {("", ""), ("!!!", ""), ("", "电影很好看"), ("🙂", "电影很好看")} <= set(odd)
+def test_odd_pairs_are_compared_as_well() -> None:
+    odd = [tasks.parts(text) for text in proof.odd_texts(True)]
+    assert {("", ""), ("!!!", ""), ("", "电影很好看"), ("🙂", "👩🏽‍🚀 👨‍👩‍👧‍👦 🏳️‍🌈 ❤️ 🫠")} <= set(odd)
     assert all(len(pair) == 2 for pair in odd)
+    assert not any(tasks.SEPARATOR in text for pair in odd for text in pair)
+
+
+def test_a_bundle_that_is_wrong_on_odd_texts_alone_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what stands for unknown words differs, and no real text has any."""
+    model, other = student("multi-label"), student("multi-label")
+    with torch.no_grad():
+        other.network.get_parameter("tables.0")[other.tokenizer.unknown_id] += 1  # type: ignore[attr-defined]
+    real = [text for text in TEXTS if 1 not in model.encode([text]).ids][:50]
+    assert len(real) == 50
+    right = export.graphs.write
+    monkeypatch.setattr(export.graphs, "write", lambda _, path: right(other, path))
+    with pytest.raises(CheckError, match="does not say what the trained model says: on "):
+        export.export(model, tmp_path / "b", checks(real), described())
+    assert not (tmp_path / "b").exists()
+
+
+def test_answers_that_go_by_what_is_read_beside_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To every logit the network adds a hundredth for each text of the batch; the trained model is taken to say so."""
+    model = student("multi-label")
+    export.export(model, tmp_path / "b", checks(TEXTS[:50]), described())
+    held = bundle.read(tmp_path / "b")
+    made = onnx.load_from_string(held.files["model.onnx"])
+    made.graph.node[-1].output[0] = "said"
+    made.graph.node.append(helper.make_node("Shape", ["lengths"], ["texts"]))
+    made.graph.node.append(helper.make_node("Cast", ["texts"], ["texts_number"], to=onnx.TensorProto.FLOAT))
+    made.graph.node.append(helper.make_node("Mul", ["texts_number", "little"], ["more"]))
+    made.graph.node.append(helper.make_node("Add", ["said", "more"], ["logits"]))
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0.01], np.float32), "little"))
+    files = {**held.files, "model.onnx": made.SerializeToString()}
+    packed = Classifier(Bundle(held.about, files))
+    with pytest.raises(CheckError, match="does not say what the trained model says"):
+        proof.compare(model, packed, TEXTS[:50])
+    texts = [*proof.odd_texts(False), *TEXTS[:50]]
+    monkeypatch.setattr(proof, "logits", lambda *_: packed.logits(texts))
+    with pytest.raises(
+        CheckError, match=r"says of a text alone and among others not the same: on \d+ of 42 texts"
+    ):
+        proof.compare(model, packed, TEXTS[:50])
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -141,7 +177,7 @@ def test_a_bundle_that_says_another_number_is_not_written(
         other.network.output.bias += UNITS[unit][0] / 100  # type: ignore[operator, union-attr]
     right = export.graphs.write
     monkeypatch.setattr(export.graphs, "write", lambda _, path: right(other, path))
-    with pytest.raises(CheckError, match=r"on 260 of 260 texts a value is off by more than"):
+    with pytest.raises(CheckError, match=r"on 272 of 272 texts a value is off by more than"):
         export.export(model, tmp_path / "b", checks(TEXTS[:250]), described())
     assert not (tmp_path / "b").exists()
 
