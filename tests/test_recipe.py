@@ -277,6 +277,7 @@ def test_a_faulty_key_is_named_with_what_was_found_and_expected(
         ({"hint_weight": 1}, 'rungs.0.hint_weight: found 1, but "user/student" takes no hints; they are for'),
         ({"model": "bag", "max_params": 9_000, "hint_weight": 1}, 'found 1, but "bag" takes no hints; they'),
         ({"word_dropout": 0.1}, 'rungs.0.word_dropout: found 0.1, but "user/student" does not read whole words'),
+        ({"embedding_rate": 0.1}, 'rungs.0.embedding_rate: found 0.1, but "user/student" does not read whole words'),
         ({"model": "bag", "max_params": 9_000, "word_dropout": 1}, "rungs.0.word_dropout: found 1; expected a number"),
         ({"core": "gru"}, 'rungs.0.core: found "gru", but "user/student" has no core to choose; a core is for'),
         ({"max_params": 250_000}, 'rungs.0.max_params: found 250000, but "user/student" has its own size'),
@@ -854,6 +855,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text", "gold_learning_rate"}
     by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate")}
     by_the_data |= {("teacher", "scores"), ("rungs", "batch_size"), ("rungs", "epochs")}
+    by_the_data |= {("rungs", "embedding_rate")}
     for name, table in TABLES.items():
         for key in table.model_fields:
             if name == "sources":  # none, unless there are any
@@ -1011,7 +1013,7 @@ def test_what_is_dumped_does_not_hang_on_the_defaults_of_a_kind(mapping: dict[st
     stated = tomllib.loads(dump(parse(mapping)))
     for rung in stated["rungs"]:
         # What is built to a budget has passes and batches by the number of its texts, its loss by that of its classes.
-        by_the_data = {"batch_size", "loss", "epochs"}
+        by_the_data = {"batch_size", "loss", "epochs", "embedding_rate"}
         assert set(DEFAULTS["compact"].__dataclass_fields__) - by_the_data <= set(rung)
 
 
@@ -1106,7 +1108,9 @@ def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     examples = "train|validation|test|task|label_names|label_separator|label_map|scores|loss|unlabeled|text|max_texts"
     examples += "|max_rows"
     # These go by the data or the model.
-    examples += "|max_bytes|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128"
+    examples += (
+        "|max_bytes|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128|embedding_rate"
+    )
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)
     assert changed.pop("transfer") == {"split_sentences": False, "views": 0}

@@ -321,6 +321,20 @@ def test_dropped_words_are_read_as_unknown_ones_and_padding_stays() -> None:
     assert 0.2 < float(share) < 0.3
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.1, 1.0])
+def test_embeddings_learn_at_a_rate_of_their_own(rate: float) -> None:
+    model = fresh()
+    before = {name: weight.detach().clone() for name, weight in model.network.named_parameters()}
+    run(model, examples(model), HARD, train.Schedule(1, 64, 1e-3, weight_decay=0, embedding_rate=rate))
+    moved = {
+        n: float((weight.detach() - before[n]).abs().max()) for n, weight in model.network.named_parameters()
+    }
+    tables = max(far for name, far in moved.items() if name.startswith("tables."))
+    others = max(far for name, far in moved.items() if not name.startswith("tables."))
+    assert others > 0
+    assert tables == 0 if rate == 0 else rate / 2 < tables / others < rate * 2
+
+
 def test_word_dropout_is_drawn_anew_in_training_and_off_afterwards() -> None:
     losses = []
     for share in (0.0, 0.5):

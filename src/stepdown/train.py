@@ -19,6 +19,7 @@ from stepdown.objectives import Objective
 from stepdown.students import heads
 from stepdown.students.hints import Hinted
 from stepdown.students.model import TextModel, autocast
+from stepdown.students.tables import TABLES
 from stepdown.tokens import Tokens
 from stepdown.tokens.words import Words
 
@@ -43,6 +44,7 @@ class Schedule:
         ema: decay of the running average of weights that the trained model gets, None to keep the last weights.
         word_dropout: share of the words that are taken for unknown ones, drawn anew each time a text is read (Iyyer et
             al. 2015, "Deep Unordered Composition Rivals Syntactic Methods", section 2.2). For readers of `words`.
+        embedding_rate: the embeddings of a student that is built to a budget learn so many times as fast as the rest.
         seed: of the order of examples and of dropout.
     """
 
@@ -57,6 +59,7 @@ class Schedule:
     seed: int = 0
     fresh_rate: float = 10.0
     word_dropout: float = 0.0
+    embedding_rate: float = 1.0
     decay: Literal["cosine", "linear"] = "cosine"
     most_updates: int | None = None
 
@@ -315,22 +318,25 @@ def _rate(done: int, total: int, schedule: Schedule) -> float:
 
 
 def _groups(model: TextModel, schedule: Schedule, head: nn.Module | None = None) -> list[dict[str, Any]]:
-    """Parameters by what they need: weight decay for matrices alone, a higher peak for what starts at random.
+    """Parameters by what they need: weight decay for matrices alone, a peak of their own for embeddings and new heads.
 
     Those of the head for hints come last.
     """
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    groups: dict[tuple[bool, float], list[Tensor]] = {}
     beside = head.named_parameters(prefix="hints") if head else ()
     for name, parameter in (*model.network.named_parameters(), *beside):
         if parameter.requires_grad:
-            groups.setdefault((parameter.ndim > 1, name in model.fresh), []).append(parameter)
+            rate = schedule.fresh_rate if name in model.fresh else 1.0
+            if name.startswith(f"{TABLES}."):
+                rate = schedule.embedding_rate
+            groups.setdefault((parameter.ndim > 1, rate), []).append(parameter)
     return [
         {
             "params": parameters,
             "weight_decay": schedule.weight_decay if is_matrix else 0.0,
-            "peak": schedule.learning_rate * (schedule.fresh_rate if is_fresh else 1.0),
+            "peak": schedule.learning_rate * rate,
         }
-        for (is_matrix, is_fresh), parameters in groups.items()
+        for (is_matrix, rate), parameters in groups.items()
     ]
 
 

@@ -17,7 +17,7 @@ from stepdown.ladder.finished import model_of, unit
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
 from stepdown.recipe import RungSettings
-from stepdown.recipe.settings import FAMILIES, batch_size_for, epochs_for, loss_for
+from stepdown.recipe.settings import FAMILIES, batch_size_for, embedding_rate_for, epochs_for, loss_for
 from stepdown.students import building, embeddings, heads, huggingface
 from stepdown.students.budgets import Wanted
 from stepdown.students.model import TextModel
@@ -78,6 +78,7 @@ def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: t
         warmup=settings.warmup,
         ema=settings.ema or None,
         word_dropout=settings.word_dropout,
+        embedding_rate=_embedding_rate(settings, is_pair=task.is_pair),
         seed=context.seed(cell),
     )
     return train.Phase(parts, objective, schedule)
@@ -93,6 +94,11 @@ def _last_passes(settings: RungSettings, distillation: train.Phase, labelled: tr
     )
     objective = dataclasses.replace(distillation.objective, soft_weight=0.0, hard_weight=1.0, hint_weight=0.0)
     return train.Phase(labelled, objective, schedule)
+
+
+def _embedding_rate(settings: RungSettings, *, is_pair: bool) -> float:
+    given = settings.embedding_rate
+    return embedding_rate_for(settings.kind, is_pair=is_pair) if given is None else given
 
 
 def _update_size(settings: RungSettings, parts: train.Parts) -> int:

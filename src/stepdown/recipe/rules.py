@@ -36,7 +36,7 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         yield from _model(index, rung)
         yield from _budget(index, rung)
         yield from _core(index, rung)
-        yield from _word_dropout(index, rung)
+        yield from _of_words(index, rung)
         yield from _hints(index, rung)
     yield from _repeats(("compare", "arms"), words(table(recipe, "compare").get("arms")))
     for key in ("text", "label", "label_names"):
@@ -148,13 +148,20 @@ def _core(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     yield Fault(("rungs", index, "core"), says)
 
 
-def _word_dropout(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
-    model, share = rung.get("model"), rung.get("word_dropout")
-    if not share or not isinstance(model, str) or _family(model):
+def _of_words(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
+    """What is for students that read whole words."""
+    model = rung.get("model")
+    if not isinstance(model, str) or _family(model):
         return
     families = " and ".join(f'"{family}"' for family in FAMILIES)
-    says = f"found {found(share)}, but {found(model)} does not read whole words; it is for {families}. Leave it out"
-    yield Fault(("rungs", index, "word_dropout"), says)
+    for key in ("word_dropout", "embedding_rate"):
+        given = rung.get(key)
+        if given:
+            says = (
+                f"found {found(given)}, but {found(model)} does not read whole words; it is for {families}."
+            )
+            says = f"{says} Leave it out"
+            yield Fault(("rungs", index, key), says)
 
 
 def _hints(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:

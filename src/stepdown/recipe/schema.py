@@ -177,6 +177,7 @@ class RungSpec(_Spec):
         description="a number from 0 (off) to below 1, such as 0.999",
     )
     word_dropout: float | None = _share(None)
+    embedding_rate: float | None = _weight(None)
     hint_weight: float | None = _weight(None)
     temperature: float | None = _temperature(None)
     soft_weight: float | None = _weight(None)

@@ -61,6 +61,7 @@ _TRAINING = {
     "warmup": "share of the updates over which the learning rate rises",
     "ema": "keeps a running average of the weights; 0 keeps the last ones",
     "word_dropout": "share of the words that are left out at random",
+    "embedding_rate": "what embeddings learn at, over learning_rate; if absent, a tenth for pairs of texts, else 1",
     "hint_weight": "weight of hints from the teacher's middle layer (FitNets), for compact; 0 is off",
 }
 
@@ -85,6 +86,7 @@ _EXAMPLES: Mapping[str, object] = {
     "learning_rate": 1e-4,
     "gold_learning_rate": 4e-4,
     "batch_size": 128,
+    "embedding_rate": 0.1,
 }
 
 

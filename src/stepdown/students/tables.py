@@ -15,6 +15,9 @@ from torch import Tensor, nn
 Tiers = tuple[tuple[int, int], ...]
 """(rows, columns) of each table, widest first; rows follow the order of the vocabulary."""
 
+TABLES = "tables"
+"""What the tables are called in the networks that have them."""
+
 # The proportions that measured best at 250K parameters: 15% of the rows full, 25% half, 60% a tenth as wide (LOG.md).
 _ROWS = (0.15, 0.25, 0.60)
 _WIDTHS = (1.0, 0.5, 0.1)
