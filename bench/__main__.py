@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--cpu", type=int, help="the core to measure on; the last one if it is not given")
     given = parser.parse_args()
 
+    os.environ["TQDM_DISABLE"] = "1"  # before any library that draws a bar is imported
     train, held_out = sentences.snippets()
     folders, failed = {}, {}
     for name in given.only:

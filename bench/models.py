@@ -29,6 +29,8 @@ def make(name: str, train: Labelled, folder: Path) -> None:
 
 
 def _bag(train: Labelled, folder: Path) -> None:
+    from accelerate import Accelerator
+
     from stepdown import export
     from stepdown.objectives import Objective
     from stepdown.students import building, vocabulary
@@ -42,9 +44,8 @@ def _bag(train: Labelled, folder: Path) -> None:
     labels = np.array([names.index(label) for label in train.labels])
     objective = Objective(soft_weight=0.0, hard_weight=1.0)
     schedule = Schedule(epochs=8, batch_size=64, learning_rate=2e-2, ema=0.99, word_dropout=0.1)
-    for _ in fit(
-        model, Examples.labelled(model.encode(train.texts), labels, len(names)), objective, schedule
-    ):
+    examples = Examples.labelled(model.encode(train.texts), labels, len(names))
+    for _ in fit(model, examples, objective, schedule, accelerator=Accelerator(cpu=True)):
         pass
     export.export(
         model,
@@ -106,7 +107,7 @@ def _fasttext(train: Labelled, folder: Path) -> None:
         "wordNgrams": 2,
         "bucket": 10_000,
         "epoch": 10,
-        "lr": 0.2,
+        "lr": 0.1,
         "thread": 1,
         "verbose": 0,
     }

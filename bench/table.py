@@ -1,4 +1,4 @@
-"""What was measured, as a table for people: medians, and how many times the first line's time each other one took."""
+"""What was measured, as a table for people: medians, and how many times as long as the first each took."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ def markdown(found: dict[str, Measured], failed: dict[str, str]) -> str:
     """A table, and below it the peers that were not measured, with the reason."""
     base = next(iter(found.values()))
     lines = [
-        "| | parameters | sentences a second | time for many | time for one | time for one alone | start to answer | "
-        "most memory | right on held-out |",
+        "| | parameters | sentences a second | | one sentence alone | | start to answer | most memory | right |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in found.items():

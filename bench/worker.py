@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -38,7 +37,7 @@ def main() -> None:
 def _answer(classify: Classify, request: dict[str, Any]) -> dict[str, Any]:
     texts = request.get("texts")
     if texts is None:
-        return {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+        return {"memory": _most_memory()}
     if request["each"]:
         seconds = []
         for text in texts:
@@ -50,6 +49,13 @@ def _answer(classify: Classify, request: dict[str, Any]) -> dict[str, Any]:
     labels = classify(texts)
     spent = time.perf_counter() - started
     return {"seconds": spent, "labels": [str(label) for label in labels]}
+
+
+def _most_memory() -> int:
+    """Most bytes that this process had in memory."""
+    # Not getrusage: on Linux that begins with what the process had that started this one.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
 
 
 if __name__ == "__main__":

@@ -35,8 +35,7 @@ def check(condition, what):
     if not condition:
         raise ValueError(f"no bundle to be trusted: {what}")
 
-def content(path, entries, name, most, size=None):
-    """The content of a file of a folder, or of an archive with these entries."""
+def content(path, entries, name, most, size=None):  # without entries path is a folder
     check(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name), f"a file named {name!r}")
     entry = entries[name] if entries else (path / name).lstat()
     mode, found = (entry.external_attr >> 16, entry.file_size) if entries else (entry.st_mode, entry.st_size)
@@ -126,8 +125,9 @@ def wordpiece(files):
 
 def sentences(text):
     """The sentences of a text; itself where it has none."""
-    text, found = html.unescape(text) if "&" in text else text, []
-    for line in (INLINE.sub("", BLOCK.sub("\n", text)) if "<" in text else text).split("\n"):
+    text = re.sub(r"&#0*[1-9][0-9]{8,};?|&#[xX]0*[1-9a-fA-F][0-9a-fA-F]{8,};?", "\ufffd", text)  # beyond any character
+    text, found = html.unescape(text), []
+    for line in INLINE.sub("", BLOCK.sub("\n", text)).split("\n"):
         start = 0
         for match in END.finditer(line):
             before, following = line[start : match.start()], match[1] or ""

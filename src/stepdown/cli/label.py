@@ -11,8 +11,8 @@ import click
 
 from stepdown import assets, labelling
 from stepdown.classifiers import named
+from stepdown.cli.counting import RowProgress
 from stepdown.cli.progress import Fetching
-from stepdown.cli.rows import RowProgress
 from stepdown.errors import InputError
 from stepdown.propose import name_of
 
@@ -78,7 +78,7 @@ def label(
         )
     with Fetching() as fetching, assets.following(progress=fetching.tell):
         opened = named(teacher, max_length)
-    progress = RowProgress(live=sys.stderr.isatty())
+    progress = RowProgress()
     written, counts = labelling.label(
         opened,
         source,

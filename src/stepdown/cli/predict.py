@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepdown.cli.counting import RowProgress
 from stepdown.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def predict(
 
 
 def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
-    from stepdown.cli.rows import RowProgress
     from stepdown.runtime import Classifier
     from stepdown.runtime.predict import run
 
@@ -105,7 +105,7 @@ def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
         click.echo(f"Type {what} and press Enter; Ctrl-D ends.", err=True)
     # Answers that are seen as they come tell enough.
     is_seen = is_typed or (work.output is None and sys.stdout.isatty())
-    progress = None if work.texts or is_seen else RowProgress(live=sys.stderr.isatty())
+    progress = None if work.texts or is_seen else RowProgress()
     try:
         counts = run(
             classifier,
