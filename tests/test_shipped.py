@@ -76,6 +76,8 @@ def test_a_wheel_holds_it_and_needs_nothing_else(tmp_path: Path) -> None:
     (made,) = wheels.WheelBuilder(str(ROOT)).build(directory=str(tmp_path / "dist"), versions=["standard"])
     with zipfile.ZipFile(made) as archive:
         archive.extractall(tmp_path / "installed")
+    for part in ("web/engine/worker.js", "web/tab.js", "web/readme.md", "serve/server.js", "page/page.html"):
+        assert (tmp_path / "installed" / "stepdown" / part).is_file(), part
     found = predict("sentiment", "It's GREAT!!", cwd=tmp_path, package=tmp_path / "installed")
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["label"] == "positive"

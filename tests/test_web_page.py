@@ -24,9 +24,7 @@ if PROGRAM is None:
 
 DOCS = Path(__file__).parent.parent / "docs"
 EVIL = "<img src=x onerror=alert(1)>"
-CARD = (
-    f"---\nlicense: mit\n---\n\n# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
-)
+CARD = f"# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
 # Below a folder with a name, as on servers that many share.
 UNDER = "a folder/site"
