@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from stepdown import __version__, runtime, tasks
 from stepdown.errors import CheckError
-from stepdown.export import graphs, int8
+from stepdown.export import graphs, integers
 from stepdown.export.loss import Loss, loss
 from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.runtime import LongTexts, about, bundle, inputs
+from stepdown.runtime.about import WeightType
 from stepdown.students.model import TextModel, logits
 
 __all__ = ["CheckTexts", "Description", "Form", "Loss", "export"]
@@ -31,6 +31,7 @@ TOLERANCE = 1e-3
 _ROUNDING = 1e-6
 # Texts on which probabilities are compared: where the graph is wrong, a few show it.
 _COMPARED = 2000
+_LARGER: dict[WeightType, WeightType] = {"int8": "float32", "int4": "int8"}
 # Texts that no one trained on but someone will send.
 _ODD_TEXTS = (
     "",
@@ -52,11 +53,11 @@ class Form:
 
     Attributes:
         weights: what they are stored as; the bundle computes in float32 either way.
-        accept_loss: write it even if int8 changes more than `Loss.acceptable` allows.
+        accept_loss: write it even if smaller weights change more than `Loss.acceptable` allows.
         long_texts: how texts longer than those learnt from are read; None: like any other.
     """
 
-    weights: Literal["float32", "int8"] = "float32"
+    weights: WeightType = "float32"
     accept_loss: bool = False
     long_texts: LongTexts | None = None
 
@@ -91,7 +92,7 @@ class Description:
     """What a bundle says beside its network.
 
     Attributes:
-        card: makes the text of README.md from the bytes of network and tokenizer, and from what int8 cost.
+        card: makes the text of README.md from the bytes of network and tokenizer, and from what smaller weights cost.
         sources: what the model was made from.
         calibration: of its probabilities, thresholds of a multi-label task among it.
     """
@@ -114,11 +115,11 @@ def export(
         form: of the bundle; float32 and no rule for long texts if None.
 
     Returns:
-        What int8 weights cost; None for float32.
+        What smaller weights cost; None for float32.
 
     Raises:
-        CheckError: the bundle does not say what the model says, or int8 weights change too many labels; nothing is
-            written.
+        CheckError: the bundle does not say what the model says, or smaller weights change too many labels; nothing
+            is written.
         StoreError: the disk fails.
     """
     form = form or Form()
@@ -140,16 +141,16 @@ def export(
     _compare(model, runtime.Classifier(exact, str(target)), texts)
     says = replace(says, long_texts=form.long_texts)
     cost = None
-    if form.weights == "int8":
+    if form.weights != "float32":
         exact = bundle.Bundle(says, files)
         name = says.weights.file
-        says = replace(says, weights=replace(says.weights, type="int8"))
-        files = {**files, name: int8.quantised(files[name])}
+        says = replace(says, weights=replace(says.weights, type=form.weights))
+        files = {**files, name: integers.quantised(files[name], form.weights)}
         cost = _lost(exact, bundle.Bundle(says, files), checks)
         if not (cost.acceptable or form.accept_loss):
             raise CheckError(
-                f"Stored as int8, {cost}. {cost.bound} Nothing was written. Keep float32 weights (--weights float32), "
-                "or take it as it is (--accept-loss)."
+                f"Stored as {form.weights}, {cost}. {cost.bound} Nothing was written. Keep larger weights (--weights "
+                f"{_LARGER[form.weights]}), or take it as it is (--accept-loss)."
             )
     size = sum(map(len, files.values()))
     bundle.write(target, says, {**files, bundle.CARD: description.card(size, cost).encode()})
