@@ -29,8 +29,8 @@ from stepdown.runtime.long_texts import WAYS
     help="int8 takes a quarter of the bytes for the network, and as long to answer; int4 halves those of the tables of "
     "embeddings once more, and rarely changes as little. Either is compared with float32 on texts of the run, and "
     "refused if more than 0.5% of them are answered otherwise (by a number: if it is off by more than 5% of the "
-    "numbers' standard deviation), or if 0.3 points of accuracy, of micro F1 or of the correlation are lost (told only where "
-    "2,000 labelled texts are there).",
+    "numbers' standard deviation), or if 0.3 points of accuracy, of micro F1 or of the correlation are lost (told only "
+    "where 2,000 labelled texts are there).",
 )
 @click.option(
     "--format",
