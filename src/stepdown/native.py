@@ -38,7 +38,7 @@ def export(run: Path, cell: str | None, target: Path | None, wishes: packing.Wis
         StoreError: the disk fails.
     """
     of_bundles = {
-        "--weights int8": wishes.weights != "float32",
+        f"--weights {wishes.weights}": wishes.weights != "float32",
         "--max-length": wishes.max_length is not None,
         "--long-texts": wishes.long_texts is not None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from stepdown.ladder.plan import TEACHER
 from stepdown.recipe import LABELS, Recipe, is_given
 from stepdown.recipe.faults import did_you_mean
 from stepdown.runtime import Calibration, LongTexts, Source
+from stepdown.runtime.about import WeightType
 from stepdown.runtime.long_texts import Way
 from stepdown.students import huggingface, saved
 from stepdown.students.model import TextModel
@@ -31,7 +32,7 @@ class Wishes:
 
     Attributes:
         weights: what they are stored as.
-        accept_loss: pack it even if int8 weights change too many labels.
+        accept_loss: pack it even if smaller weights change too many labels.
         max_length: most tokens of a text that are read; None for what it was trained with.
         long_texts: how texts with more tokens than it was trained with are read; None: like any other.
         title: of the card; None for the run's name.
@@ -41,7 +42,7 @@ class Wishes:
         languages: that it reads, as codes of ISO 639, for the card's metadata.
     """
 
-    weights: Literal["float32", "int8"] = "float32"
+    weights: WeightType = "float32"
     accept_loss: bool = False
     max_length: int | None = None
     long_texts: Way | None = None
@@ -100,11 +101,11 @@ def export_cell(
         wishes: None for float32 weights, and all else as in the run.
 
     Returns:
-        Where the bundle is, and what int8 weights cost (None for float32).
+        Where the bundle is, and what smaller weights cost (None for float32).
 
     Raises:
         InputError: the run is not finished, has no such cell or label, or the model cannot read so long a text.
-        CheckError: the bundle does not say what the trained model says, or int8 weights change too many labels;
+        CheckError: the bundle does not say what the trained model says, or smaller weights change too many labels;
             nothing is written.
     """
     taken = take(run, cell, wishes or Wishes())
@@ -183,7 +184,7 @@ def _export(
     told, packed = described(model, found, calibration, wishes, long_texts, is_pair=checks.is_pair)
 
     def card(size: int, cost: export.Loss | None) -> str:
-        return report.card(told, replace(packed, bytes=size, quality=_quality(cost)))
+        return report.card(told, replace(packed, bytes=size, quality=_quality(cost, wishes.weights)))
 
     form = export.Form(wishes.weights, wishes.accept_loss, long_texts)
     return export.export(model, target, checks, export.Description(card, packed.sources, calibration), form)
@@ -280,10 +281,10 @@ def _reads(model: TextModel, long_texts: LongTexts | None, *, is_pair: bool) -> 
     )
 
 
-def _quality(cost: export.Loss | None) -> tuple[str, ...]:
+def _quality(cost: export.Loss | None, weights: WeightType) -> tuple[str, ...]:
     if cost is None:
         return ()
-    return (f"All figures are those of its float32 weights. Stored as int8, as they are here, {cost}.",)
+    return (f"All figures are those of its float32 weights. Stored as {weights}, as they are here, {cost}.",)
 
 
 def _checks(run: Path) -> export.CheckTexts:

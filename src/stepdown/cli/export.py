@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from stepdown.errors import InputError, missing_extra
+from stepdown.runtime.about import WEIGHT_TYPES
 from stepdown.runtime.long_texts import WAYS
 
 
@@ -22,13 +23,14 @@ from stepdown.runtime.long_texts import WAYS
 )
 @click.option(
     "--weights",
-    type=click.Choice(["float32", "int8"]),
+    type=click.Choice(WEIGHT_TYPES),
     default="float32",
     show_default=True,
-    help="int8 takes a quarter of the bytes for the network, and as long to answer. It is compared with float32 on "
-    "texts of the run, and refused if more than 0.5% of them are answered otherwise (by a number: if it is off by more "
-    "than 5% of the numbers' standard deviation), or if 0.3 points of accuracy, of micro F1 or of the correlation are "
-    "lost (told only where 2,000 labelled texts are there).",
+    help="int8 takes a quarter of the bytes for the network, and as long to answer; int4 halves those of the tables of "
+    "embeddings once more, and rarely changes as little. Either is compared with float32 on texts of the run, and "
+    "refused if more than 0.5% of them are answered otherwise (by a number: if it is off by more than 5% of the "
+    "numbers' standard deviation), or if 0.3 points of accuracy, of micro F1 or of the correlation are lost (told only "
+    "where 2,000 labelled texts are there).",
 )
 @click.option(
     "--format",
@@ -40,7 +42,7 @@ from stepdown.runtime.long_texts import WAYS
     "and txtai, of a model that has one; web is a folder with the page of `stepdown serve`, in which the model runs in "
     "the browser, for any server of plain files. For web RUN may be a bundle, or a model that comes with stepdown.",
 )
-@click.option("--accept-loss", is_flag=True, help="Write int8 weights whatever they change.")
+@click.option("--accept-loss", is_flag=True, help="Write smaller weights whatever they change.")
 @click.option(
     "--max-length",
     type=click.IntRange(4, 1 << 20),
@@ -99,7 +101,7 @@ def export(
             raise missing_extra(error.name or "?", "train", "Packing a model of a run") from error
         given = recipe.load_sources(sources) if sources else None
         wishes = packing.Wishes(
-            weights="int8" if weights == "int8" else "float32",
+            weights=next(one for one in WEIGHT_TYPES if one == weights),
             accept_loss=accept_loss,
             max_length=max_length,
             long_texts=next((way for way in WAYS if way == long_texts), None),
@@ -113,7 +115,7 @@ def export(
             return native.export(Path(run), cell, target, wishes)
         path, cost = packing.export_cell(Path(run), cell, target, wishes)
         if cost is not None:
-            click.echo(f"Stored as int8, {cost}.", err=True)
+            click.echo(f"Stored as {weights}, {cost}.", err=True)
         return path
 
     if form != "web":

@@ -9,19 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from stepdown import __version__, runtime
 from stepdown.errors import BundleError, CheckError, ModelError
-from stepdown.export import graphs, int8, proof
+from stepdown.export import graphs, integers, proof
 from stepdown.export.loss import Loss, loss
 from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.runtime import LongTexts, about, bundle, inputs
+from stepdown.runtime.about import WeightType
 from stepdown.students.model import TextModel
 
 __all__ = ["CheckTexts", "Description", "Form", "Loss", "export"]
+
+_LARGER: dict[WeightType, WeightType] = {"int8": "float32", "int4": "int8"}
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,11 @@ class Form:
 
     Attributes:
         weights: what they are stored as; the bundle computes in float32 either way.
-        accept_loss: write it even if int8 changes more than `Loss.acceptable` allows.
+        accept_loss: write it even if smaller weights change more than `Loss.acceptable` allows.
         long_texts: how texts longer than those learnt from are read; None: like any other.
     """
 
-    weights: Literal["float32", "int8"] = "float32"
+    weights: WeightType = "float32"
     accept_loss: bool = False
     long_texts: LongTexts | None = None
 
@@ -69,7 +71,7 @@ class Description:
     """What a bundle says beside its network.
 
     Attributes:
-        card: makes the text of README.md from the bytes of network and tokenizer, and from what int8 cost.
+        card: makes the text of README.md from the bytes of network and tokenizer, and from what smaller weights cost.
         sources: what the model was made from.
         calibration: of its probabilities, thresholds of a multi-label task among it.
     """
@@ -92,11 +94,11 @@ def export(
         form: of the bundle; float32 and no rule for long texts if None.
 
     Returns:
-        What int8 weights cost; None for float32.
+        What smaller weights cost; None for float32.
 
     Raises:
-        CheckError: the bundle does not say what the model says, or int8 weights change too many labels; nothing is
-            written.
+        CheckError: the bundle does not say what the model says, or smaller weights change too many labels; nothing
+            is written.
         ModelError: its network is none that a bundle may have.
         StoreError: the disk fails.
     """
@@ -122,16 +124,16 @@ def export(
     proof.compare(model, packed, checks.texts)
     says = replace(says, long_texts=form.long_texts)
     cost = None
-    if form.weights == "int8":
+    if form.weights != "float32":
         exact = bundle.Bundle(says, files)
         name = says.weights.file
-        says = replace(says, weights=replace(says.weights, type="int8"))
-        files = {**files, name: int8.quantised(files[name])}
+        says = replace(says, weights=replace(says.weights, type=form.weights))
+        files = {**files, name: integers.quantised(files[name], form.weights)}
         cost = _lost(exact, bundle.Bundle(says, files), checks)
         if not (cost.acceptable or form.accept_loss):
             raise CheckError(
-                f"Stored as int8, {cost}. {cost.bound} Nothing was written. Keep float32 weights (--weights float32), "
-                "or take it as it is (--accept-loss)."
+                f"Stored as {form.weights}, {cost}. {cost.bound} Nothing was written. Keep larger weights (--weights "
+                f"{_LARGER[form.weights]}), or take it as it is (--accept-loss)."
             )
     size = sum(map(len, files.values()))
     bundle.write(target, says, {**files, bundle.CARD: description.card(size, cost).encode()})

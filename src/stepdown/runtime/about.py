@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from stepdown.errors import BundleError, shown
 from stepdown.outputs import UNCALIBRATED, Calibration
@@ -22,6 +22,10 @@ _FEWEST_LABELS: dict[TaskKind, int] = {"single-label": 2, "multi-label": 1, "reg
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
 
 
+WeightType = Literal["float32", "int8", "int4"]
+WEIGHT_TYPES: tuple[WeightType, ...] = get_args(WeightType)
+
+
 @dataclass(frozen=True)
 class Weights:
     """The network's file.
@@ -29,7 +33,7 @@ class Weights:
     Attributes:
         file: its name.
         format: "onnx", which runs here, or "safetensors", which needs torch.
-        type: what its weights are stored as, "float32" or "int8"; either way it computes in float32.
+        type: what its weights are stored as, a `WeightType`; it computes in float32 whatever that is.
     """
 
     file: str = "model.onnx"

@@ -68,7 +68,7 @@ class Classifier:
         self._tokenizer = tokens.parse(bundle.about.tokenizer["kind"], bundle.files)
         self._network = Network(
             bundle.files[weights.file],
-            is_int8=weights.type == "int8",
+            weights=weights.type,
             tokenizer=self._tokenizer,
             longest=self.max_length,
             outputs=len(self.label_names),

@@ -22,6 +22,8 @@ _IDS_FOR_THREADS = 8192
 # Bytes of weights from which on all processors share each batch; below, each processor takes its own batches.
 _LARGE = 20 * 2**20
 _MOST_THREADS = 16
+# Bytes that a byte of the file computes as.
+_GROW = {"int8": 4, "int4": 8}
 # Bytes that all threads may need at a time beside the weights, and numbers that are answered at a time.
 _MOST_BYTES = 1 << 30
 _MOST_ANSWERS = 1 << 22
@@ -31,13 +33,13 @@ class Network:
     """A network that was looked into, loaded and tried out."""
 
     def __init__(
-        self, content: bytes, *, is_int8: bool, tokenizer: Tokenizer, longest: int, outputs: int, where: str
+        self, content: bytes, *, weights: str, tokenizer: Tokenizer, longest: int, outputs: int, where: str
     ) -> None:
         """Load it.
 
         Args:
             content: of its file.
-            is_int8: its weights are stored as int8.
+            weights: what its weights are stored as.
             tokenizer: whose ids it reads.
             longest: most ids of a text that it is given.
             outputs: how many numbers it says of a text.
@@ -53,8 +55,8 @@ class Network:
         ]
         needs = graph.check(content, largest, where)
         processors = _processors()
-        # Weights of a byte compute as four: they are made float32 when the graph is loaded.
-        large = len(content) * (4 if is_int8 else 1) > _LARGE
+        # Smaller weights are made float32 when the graph is loaded.
+        large = len(content) * _GROW.get(weights, 1) > _LARGE
         self._workers = 1 if large else min(processors, max(1, _MOST_BYTES // max(1, needs)))
         self._session = _session(content, processors if large else 1, where)
         self._tokenizer = tokenizer
