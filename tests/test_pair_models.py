@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from stepdown.errors import ModelError
-from stepdown.export import graphs, int8
+from stepdown.export import graphs, integers
 from stepdown.students import bert_hash, embeddings, hints, huggingface, saved
 from stepdown.students.model import TextModel, logits
 from stepdown.students.token_types import token_types
@@ -151,7 +151,7 @@ def test_the_exported_graph_says_what_the_network_says(kind: str, tmp_path: Path
     graphs.write(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     small = onnxruntime.InferenceSession(
-        int8.quantised((tmp_path / "model.onnx").read_bytes()), providers=["CPUExecutionProvider"]
+        integers.quantised((tmp_path / "model.onnx").read_bytes(), "int8"), providers=["CPUExecutionProvider"]
     )
     tokens = model.encode([*(joined(*pair) for pair in PAIRS), *SINGLES])
     said = logits(model, tokens)

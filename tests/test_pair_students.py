@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepdown import train
-from stepdown.export import graphs, int8
+from stepdown.export import graphs, integers
 from stepdown.students import bag, budgets, building, compact, embeddings, families, huggingface, pairs, saved
 from stepdown.students.bag import BagShape
 from stepdown.students.budgets import Wanted
@@ -175,7 +175,7 @@ def test_the_exported_graph_says_what_the_network_says(kind: str, classes: int, 
     graphs.write(model, tmp_path / "model.onnx")
     content = (tmp_path / "model.onnx").read_bytes()
     session = onnxruntime.InferenceSession(content)
-    small = onnxruntime.InferenceSession(int8.quantised(content))
+    small = onnxruntime.InferenceSession(integers.quantised(content, "int8"))
     odd = ["w1 w2", "", "w1", joined("", ""), joined("w1", ""), joined("w5 " * 40, "☃ unheard-of w3")]
     tokens = model.encode([*texts(40), *odd])  # single texts, which nobody should send, among them
     said = logits(model, tokens)
