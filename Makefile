@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH_VENV ?= .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 
-.PHONY: demo test test-all check format bench clean
+.PHONY: demo test test-all fuzz check format bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,11 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+# Ten thousand damaged and hostile bundles; SEED=1 makes others.
+SEED ?= 0
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seed $(SEED)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -46,4 +51,4 @@ bench: $(BENCH_STAMP)
 	$(BENCH_VENV)/bin/python -m bench
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) bench/.work .pytest_cache .mypy_cache .ruff_cache dist
+	rm -rf $(VENV) $(BENCH_VENV) bench/.work .pytest_cache .mypy_cache .ruff_cache dist fuzz-failures

@@ -44,21 +44,22 @@ class Told:
     Attributes:
         refused, answered: how many.
         failures: what was done to a mutant, and what it did.
-        slowest, largest: seconds, and bytes of memory, of one mutant.
+        slowest: seconds of one mutant, and which it was.
+        largest: bytes of memory of one mutant.
         reasons: how often each kind of refusal was given.
     """
 
     refused: int = 0
     answered: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
-    slowest: float = 0.0
+    slowest: tuple[float, str] = (0.0, "none")
     largest: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         return (
             f"{self.refused:,} refused, {self.answered:,} answered, {len(self.failures)} failures; "
-            f"at most {self.slowest:.2f} s and {self.largest / 2**20:.0f} MB"
+            f"at most {self.slowest[0]:.2f} s ({self.slowest[1]}) and {self.largest / 2**20:.0f} MB"
         )
 
 
@@ -88,7 +89,7 @@ def run(seed: int, count: int, folder: Path, start: int = 0, keep: Path | None =
 
 
 def _count(told: Told, which: str, answer: dict[str, Any]) -> None:
-    told.slowest = max(told.slowest, answer["seconds"])
+    told.slowest = max(told.slowest, (answer["seconds"], which))
     told.largest = max(told.largest, answer["memory"])
     if answer["end"] == "refused":
         told.refused += 1

@@ -15,13 +15,31 @@ from typing import BinaryIO, NamedTuple
 
 # Signature, and what is used of: the end of the archive, a file in the list, a file in its place.
 _END = struct.Struct("<4s4xHHLLH")
-_LISTED = struct.Struct("<4s4xHH4xLLLHHH2x2xLL")
+_LISTED = struct.Struct("<4s2xBxHH4xLLLHHH2x2xLL")
 _PLACED = struct.Struct("<4s22xHH")
 # A list of the few files of a bundle is far shorter.
 _LONGEST_LIST = 1 << 16
 # Flags that change nothing here: how hard it was packed, sizes behind the data, names in UTF-8.
 _HARMLESS = 0b1000_0000_1110
 _STORED, _DEFLATED = 0, 8
+_VERSION = 63  # that is needed to unpack it, times ten
+
+
+class _Listed(NamedTuple):
+    """A record of the list of files, as `_LISTED` unpacks it; name, extra and comment are lengths."""
+
+    signature: bytes
+    version: int
+    flags: int
+    method: int
+    checksum: int
+    packed: int
+    size: int
+    name: int
+    extra: int
+    comment: int
+    attributes: int
+    place: int
 
 
 class Entry(NamedTuple):
@@ -61,23 +79,18 @@ def entries(file: BinaryIO) -> list[Entry]:
     for _ in range(count):
         if at + _LISTED.size > size:
             raise ValueError("its list of files ends too soon")
-        record = _LISTED.unpack_from(listed, at)
-        signature, flags, method, checksum, packed, unpacked, name_size, extra, comment, attributes, place = (
-            record
-        )
+        one = _Listed._make(_LISTED.unpack_from(listed, at))
         at += _LISTED.size
-        name = listed[at : at + name_size].decode("ascii", "backslashreplace")
-        at += name_size + extra + comment
-        if signature != b"PK\1\2" or at > size:
+        name = listed[at : at + one.name].decode("ascii", "backslashreplace")
+        at += one.name + one.extra + one.comment
+        if one.signature != b"PK\1\2" or at > size:
             raise ValueError("its list of files is damaged")
-        if (
-            flags & ~_HARMLESS
-            or method not in (_STORED, _DEFLATED)
-            or (method == _STORED and packed != unpacked)
-        ):
+        is_deflated = one.method == _DEFLATED
+        fits = is_deflated or (one.method == _STORED and one.packed == one.size)
+        if not fits or one.version > _VERSION or one.flags & ~_HARMLESS:
             raise ValueError(f"{name!r} is encrypted, or packed in another way than by deflate")
-        is_link = stat.S_ISLNK(attributes >> 16)
-        found.append(Entry(name, is_link, method == _DEFLATED, checksum, packed, unpacked, place, start))
+        is_link = stat.S_ISLNK(one.attributes >> 16)
+        found.append(Entry(name, is_link, is_deflated, one.checksum, one.packed, one.size, one.place, start))
     if at != size:
         raise ValueError("its list of files is damaged")
     found.sort(key=lambda entry: entry.place)
