@@ -116,10 +116,42 @@ def test_both_texts_are_compared() -> None:
     assert pairs.compared(both).tolist() == [[1, 2, 3, -1, 2, 3, 3, -2]]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_neither_text_sees_the_other(kind: str) -> None:
+def test_words_stand_beside_what_the_other_text_has_for_them() -> None:
+    """Two pairs: (5 6, 6 7) and (8, 9 1), of which 1 is no entry; ids 0 are padding."""
+    table = torch.tensor([[0.0], [0.5], [0.0], [0.0], [0.0], [1.0], [-2.0], [3.0], [0.25], [4.0]])
+    ids = torch.tensor([[5, 6], [8, 1], [6, 7], [1, 9]])
+    lengths = torch.tensor([2, 1, 2, 2])
+    align = pairs.Alignment()
+    with torch.no_grad():
+        align.sharpness.fill_(1.0)
+        align.same.fill_(2.0)
+        found = align(table[ids], ids, lengths)
+    assert found.shape == (4, 2, pairs.aligned_width(1))
+    # The word 6 of the first text against 6 and 7 of the second: scores (-2)(-2) + 2 and (-2)(3).
+    weights = torch.tensor([6.0, -6.0]).softmax(0)
+    counterpart = float(weights @ torch.tensor([-2.0, 3.0]))
+    assert found[0, 1].tolist() == pytest.approx([-2, abs(-2 - counterpart), -2 * counterpart, 1], abs=1e-5)
+    # The word 5 is not there: scores 1 · (-2) and 1 · 3, and no bonus.
+    counterpart = float(torch.tensor([-2.0, 3.0]).softmax(0) @ torch.tensor([-2.0, 3.0]))
+    assert found[0, 0].tolist() == pytest.approx([1, abs(1 - counterpart), counterpart, 0], abs=1e-5)
+    # A text of one word is all that its partner can be aligned with, whatever stands in the padding beside it.
+    assert found[3, :, 1].tolist() == pytest.approx([0.25, 3.75])
+    assert found[3, :, 3].tolist() == [0, 0], "the unknown word is like nothing, not even itself"
+
+
+def test_alignment_is_the_same_from_either_side() -> None:
+    align = pairs.Alignment()
+    ids, lengths = torch.randint(3, 20, (6, 5)), torch.tensor([5, 3, 1, 2, 5, 4])
+    embedded = torch.randn(20, 4)[ids]
+    turned = torch.arange(6).roll(3)
+    with torch.no_grad():
+        one, other = align(embedded, ids, lengths), align(embedded[turned], ids[turned], lengths[turned])
+    assert torch.allclose(one[turned], other, atol=1e-6)
+
+
+def test_of_a_bag_neither_text_sees_the_other() -> None:
     """What the output reads of a text is the same whatever it is compared with."""
-    model = student(kind)
+    model = student("bag")
     seen: list[torch.Tensor] = []
     hook = model.network.get_submodule("output").register_forward_pre_hook(
         lambda _, given: seen.append(given[0])
@@ -194,7 +226,7 @@ def test_a_saved_student_comes_back_the_same(kind: str, tmp_path: Path) -> None:
     saved.save(model, tmp_path)
     again = saved.load(tmp_path)
     assert (again.is_pair, again.description) == (True, model.description)
-    assert "each text of a pair" in again.description
+    assert ("each text of a pair" if kind == "bag" else "aligned pairs of texts") in again.description
     some = texts(20)
     assert np.array_equal(logits(model, model.encode(some)), logits(again, again.encode(some)))
 

@@ -46,22 +46,31 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
     pair_nodes, pair_constants = parts.pairs() if shape.is_pair else parts.NOTHING
     table_nodes, table_constants = parts.tables(weights, shape.tiers, shape.width)
     inside_nodes, inside_constants = parts.inside(ids, lengths)
+    recurrent = shape.core == "gru"
+    word_nodes, word_constants = parts.words(weights, ids, is_pair=shape.is_pair, words_first=recurrent)
     core_nodes, core_constants = (
-        parts.gru(weights, shape.hidden, ids, lengths)
-        if shape.core == "gru"
-        else parts.gated_convolution(weights, ids)
+        parts.gru(weights, shape.hidden, lengths) if recurrent else parts.gated_convolution(weights)
     )
     pool_nodes, pool_constants = parts.pool(weights)
     output_nodes, output_constants = parts.output(weights, "pooled", is_pair=shape.is_pair)
     constants: dict[str, np.ndarray] = {
         **table_constants,
         **inside_constants,
+        **word_constants,
         **core_constants,
         **pool_constants,
         **output_constants,
         **pair_constants,
     }
-    nodes = [*pair_nodes, *table_nodes, *inside_nodes, *core_nodes, *pool_nodes, *output_nodes]
+    nodes = [
+        *pair_nodes,
+        *table_nodes,
+        *inside_nodes,
+        *word_nodes,
+        *core_nodes,
+        *pool_nodes,
+        *output_nodes,
+    ]
     return _model("compact", nodes, constants, shape.classes)
 
 

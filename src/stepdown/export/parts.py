@@ -23,6 +23,9 @@ Part = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
 NOTHING: Part = ([], {})
 
 
+# Nothing rises above it that is added to it, and it is a number: -inf would make 0 · -inf.
+_LOWEST = np.array(-3.0e38, np.float32)
+
 # Of texts, and of the texts of pairs: all first ones, and below them all second ones.
 SINGLE = ("ids", "lengths")
 OF_PAIRS = ("text_ids", "text_lengths")
@@ -130,8 +133,80 @@ def tables(weights: Mapping[str, np.ndarray], tiers: Tiers, width: int) -> Part:
     return nodes, constants
 
 
-def gru(weights: Mapping[str, np.ndarray], hidden: int, ids: str, lengths: str) -> Part:
-    """`states` [B, L, 2H] of the words `ids` [B, L]."""
+def words(weights: Mapping[str, np.ndarray], ids: str, *, is_pair: bool, words_first: bool) -> Part:
+    """What the core reads of the words `ids` [B, L]: `words` [B, L, columns], or `words_first` [L, B, columns].
+
+    Of pairs each word comes with what the other text has for it, as `students.pairs.Alignment` has it.
+    """
+    node = helper.make_node
+    if is_pair:
+        nodes, constants = _aligned(weights)
+        turned = [node("Transpose", ["words"], ["words_first"], perm=[1, 0, 2])]
+        return [*nodes, *turned] if words_first else nodes, constants
+    if words_first:
+        # Ids are turned sooner than their rows.
+        nodes = [
+            node("Transpose", [ids], ["ids_first"], perm=[1, 0]),
+            node("Gather", ["table", "ids_first"], ["words_first"]),
+        ]
+        return nodes, {}
+    return [node("Gather", ["table", ids], ["words"])], {}
+
+
+def _aligned(weights: Mapping[str, np.ndarray]) -> Part:
+    """`words` [2B, T, 3 · width + 1] of the texts of pairs."""
+    constants = {
+        "axis_words": np.array([1], np.int64),
+        "axis_last": np.array([-1], np.int64),
+        "between": np.array(BETWEEN, np.int64),
+        "sharpness": weights["alignment.sharpness"],
+        "same_bonus": weights["alignment.same"],
+        "nothing": np.array(0, np.float32),
+        "lowest": _LOWEST,
+    }
+    node = helper.make_node
+    nodes = [
+        node("Gather", ["table", "text_ids"], ["embedded"]),
+        *_others("embedded", "theirs"),
+        *_others("text_ids", "their_ids"),
+        *_others("inside", "inside_theirs"),
+        node("Transpose", ["theirs"], ["their_columns"], perm=[0, 2, 1]),
+        node("MatMul", ["embedded", "their_columns"], ["products"]),  # [2B, T, T]
+        node("Mul", ["products", "sharpness"], ["sharp_products"]),
+        node("Unsqueeze", ["text_ids", "axis_last"], ["own_column"]),
+        node("Unsqueeze", ["their_ids", "axis_words"], ["their_row"]),
+        node("Unsqueeze", ["inside_theirs", "axis_words"], ["inside_row"]),
+        node("Equal", ["own_column", "their_row"], ["equal"]),
+        node("Greater", ["own_column", "between"], ["is_entry"]),
+        node("And", ["is_entry", "inside_row"], ["may_be_same"]),
+        node("And", ["equal", "may_be_same"], ["same"]),
+        node("Cast", ["same"], ["same_share"], to=TensorProto.FLOAT),
+        node("Mul", ["same_share", "same_bonus"], ["bonus"]),
+        node("Add", ["sharp_products", "bonus"], ["every_score"]),
+        node("Where", ["inside_row", "nothing", "lowest"], ["shut_row"]),
+        node("Add", ["every_score", "shut_row"], ["open_alignment"]),
+        node("Softmax", ["open_alignment"], ["alignment"], axis=2),
+        node("MatMul", ["alignment", "theirs"], ["counterpart"]),
+        node("Sub", ["embedded", "counterpart"], ["word_difference"]),
+        node("Abs", ["word_difference"], ["word_distance"]),
+        node("Mul", ["embedded", "counterpart"], ["word_product"]),
+        node("ReduceMax", ["same_share"], ["has"], axes=[2], keepdims=1),
+        node("Concat", ["embedded", "word_distance", "word_product", "has"], ["words"], axis=2),
+    ]
+    return nodes, constants
+
+
+def _others(both: str, name: str) -> list[onnx.NodeProto]:
+    """For each text of pairs the other one's row."""
+    node = helper.make_node
+    return [
+        node("Split", [both], [f"{name}_of_seconds", f"{name}_of_firsts"], axis=0),
+        node("Concat", [f"{name}_of_firsts", f"{name}_of_seconds"], [name], axis=0),
+    ]
+
+
+def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
+    """`states` [B, L, 2H] from `words_first` [L, B, columns], as the operator takes them."""
     ways = [f"core.{way}_gru" for way in ("forward", "backward")]
     constants = {
         "W": np.stack([_gates(weights[f"{way}.weight_ih_l0"]) for way in ways]),
@@ -146,13 +221,10 @@ def gru(weights: Mapping[str, np.ndarray], hidden: int, ids: str, lengths: str) 
     }
     node = helper.make_node
     nodes = [
-        # The operator takes the words first, then the texts: ids are turned sooner than their rows.
-        node("Transpose", [ids], ["words_first"], perm=[1, 0]),
-        node("Gather", ["table", "words_first"], ["embedded"]),
         node("Cast", [lengths], ["lengths32"], to=TensorProto.INT32),
         node(
             "GRU",
-            ["embedded", "W", "R", "B", "lengths32"],
+            ["words_first", "W", "R", "B", "lengths32"],
             ["directions"],
             hidden_size=hidden,
             direction="bidirectional",
@@ -175,7 +247,7 @@ def pool(weights: Mapping[str, np.ndarray]) -> Part:
     constants = {
         "attention_weight": weights["attention.weight"].T,
         "nothing": np.array(0, np.float32),
-        "lowest": np.array(-3.0e38, np.float32),
+        "lowest": _LOWEST,
     }
     node = helper.make_node
     nodes = [
@@ -197,13 +269,12 @@ def pool(weights: Mapping[str, np.ndarray]) -> Part:
     return nodes, constants
 
 
-def gated_convolution(weights: Mapping[str, np.ndarray], ids: str) -> Part:
-    """`states` [B, L, H] of the words `ids` [B, L]; as in torch, what is not the text's own is zero to a layer."""
+def gated_convolution(weights: Mapping[str, np.ndarray]) -> Part:
+    """`states` [B, L, H] from `words` [B, L, columns]; as in torch, what is not the text's own is zero to a layer."""
     node = helper.make_node
     constants: dict[str, np.ndarray] = {}
     nodes = [
-        node("Gather", ["table", ids], ["embedded"]),
-        node("Transpose", ["embedded"], ["channels"], perm=[0, 2, 1]),
+        node("Transpose", ["words"], ["channels"], perm=[0, 2, 1]),
         node("Unsqueeze", ["inside_share", "axis_words"], ["inside_channels"]),
         node("Mul", ["channels", "inside_channels"], ["layer0"]),
     ]

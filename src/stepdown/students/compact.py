@@ -1,8 +1,8 @@
 """`compact`: a small student built to a parameter budget over the task's own words.
 
 Tiered word embeddings (`students.tables`) → a core that reads them in order (`students.cores`) → maximum, mean and
-attention pooling → one linear output. Of a pair both texts go this way, and the output reads them compared
-(`students.pairs`).
+attention pooling → one linear output. Of a pair both texts go this way, each word beside what the other text has for
+it, and the output reads them compared (`students.pairs`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CompactShape:
 
     Attributes:
         tiers: (rows, columns) of each embedding table, widest first; rows follow the vocabulary's order.
-        width: columns of the widest rows, the input size of the core.
+        width: columns of the widest rows, the input size of the core; of a core of pairs `pairs.aligned_width` of it.
         hidden: size of the core: units of a GRU in each direction, channels of a convolution.
         classes: outputs.
         core: what reads the words in their order.
@@ -61,7 +61,7 @@ class CompactShape:
 
     def describe(self) -> str:
         """What the student is, in a few words for people."""
-        each = " over each text of a pair" if self.is_pair else ""
+        each = " over aligned pairs of texts" if self.is_pair else ""
         return f"{CORES[self.core].name}{each}, {tables.thousands(self.vocabulary)} words"
 
 
@@ -70,7 +70,13 @@ def _network_parameters(core: Core, width: int, hidden: int, classes: int, is_pa
     states = kind.states_per_hidden * hidden
     attention = states + 1
     output = _features(states, is_pair) * classes + classes
-    return kind.parameters(width, hidden) + attention + output
+    alignment = pairs.Alignment.PARAMETERS if is_pair else 0
+    return kind.parameters(_read(width, is_pair), hidden) + attention + output + alignment
+
+
+def _read(width: int, is_pair: bool) -> int:
+    """Columns that the core reads."""
+    return pairs.aligned_width(width) if is_pair else width
 
 
 def _features(states: int, is_pair: bool) -> int:
@@ -136,7 +142,9 @@ class CompactNetwork(nn.Module):
         kind = CORES[shape.core]
         states = kind.states_per_hidden * shape.hidden
         self.tables = tables.new(shape.tiers)
-        self.core = kind.build(shape.width, shape.hidden)
+        if shape.is_pair:
+            self.alignment = pairs.Alignment()
+        self.core = kind.build(_read(shape.width, shape.is_pair), shape.hidden)
         self.attention = nn.Linear(states, 1)
         self.output = nn.Linear(_features(states, shape.is_pair), shape.classes)
 
@@ -145,6 +153,8 @@ class CompactNetwork(nn.Module):
         if self.shape.is_pair:
             ids, lengths = pairs.split(ids, lengths)
         embedded = F.embedding(ids, tables.joined(self.tables, self.shape.width))
+        if self.shape.is_pair:
+            embedded = self.alignment(embedded, ids, lengths)
         states = self.core(embedded, lengths)
         pooled = _pool(states, self.attention(states), lengths)
         logits: Tensor = self.output(pairs.compared(pooled) if self.shape.is_pair else pooled)
