@@ -78,7 +78,7 @@ def _distillation(context: Context, cell: Cell, settings: RungSettings, parts: t
         warmup=settings.warmup,
         ema=settings.ema or None,
         word_dropout=settings.word_dropout,
-        embedding_rate=_embedding_rate(settings, is_pair=task.is_pair),
+        embedding_rate=_embedding_rate(context, settings),
         seed=context.seed(cell),
     )
     return train.Phase(parts, objective, schedule)
@@ -96,9 +96,12 @@ def _last_passes(settings: RungSettings, distillation: train.Phase, labelled: tr
     return train.Phase(labelled, objective, schedule)
 
 
-def _embedding_rate(settings: RungSettings, *, is_pair: bool) -> float:
-    given = settings.embedding_rate
-    return embedding_rate_for(settings.kind, is_pair=is_pair) if given is None else given
+def _embedding_rate(context: Context, settings: RungSettings) -> float:
+    if settings.embedding_rate is not None:
+        return settings.embedding_rate
+    # What nobody lent is random, and has all to learn.
+    is_random = context.given is not None and given.initial_of(context) is None
+    return 1.0 if is_random else embedding_rate_for(settings.kind, is_pair=context.dataset.task.is_pair)
 
 
 def _update_size(settings: RungSettings, parts: train.Parts) -> int:
