@@ -25,9 +25,9 @@ WORD = re.compile((WORD + r"|([^\sa-z0-9\x01\x02])\1*").replace("W", "[a-z0-9\x0
 SPECIAL = re.compile(r"(\[(?:UNK|CLS|SEP|PAD|MASK)\])")
 BERT_IDEOGRAPH = "㐀-䶿一-鿿豈-﫿\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b920-\U0002ceaf"
 BERT_IDEOGRAPH = re.compile(f"([{BERT_IDEOGRAPH}\U0002f800-\U0002fa1f])")
-END = re.compile(r"""[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？]+[」』”’]*\s*""")
-BLOCK = re.compile(r"</?(?:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
-INLINE = re.compile(r"</?(?:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>", re.IGNORECASE)
+END = re.compile(r"""(?<![.!?…])[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？]+[」』”’]*\s*""")
+BLOCK = re.compile(r"</?(?ai:br|p|div|hr|li|ul|ol|h[1-6])\b[^<>]{0,200}>")
+INLINE = re.compile(r"</?(?ai:i|b|u|em|strong|span|a|font|sup|sub)\b[^<>]{0,200}>")
 SHORT = """mr mrs ms dr prof rev hon gen col lt sgt capt maj gov sen rep pres st mt jr sr vs no nos vol fig figs dept
 inc ltd co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec"""
 
@@ -35,8 +35,7 @@ def check(condition, what):
     if not condition:
         raise ValueError(f"no bundle to be trusted: {what}")
 
-def content(path, entries, name, most, size=None):
-    """The content of a file of a folder, or of an archive with these entries."""
+def content(path, entries, name, most, size=None):  # without entries path is a folder
     check(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name), f"a file named {name!r}")
     entry = entries[name] if entries else (path / name).lstat()
     mode, found = (entry.external_attr >> 16, entry.file_size) if entries else (entry.st_mode, entry.st_size)
@@ -126,13 +125,14 @@ def wordpiece(files):
 
 def sentences(text):
     """The sentences of a text; itself where it has none."""
-    text, found = html.unescape(text) if "&" in text else text, []
-    for line in (INLINE.sub("", BLOCK.sub("\n", text)) if "<" in text else text).split("\n"):
+    text = re.sub(r"&#0*[1-9][0-9]{8,};?|&#[xX]0*[1-9a-fA-F][0-9a-fA-F]{8,};?", "\ufffd", text)  # beyond any character
+    text, found = html.unescape(text), []
+    for line in INLINE.sub("", BLOCK.sub("\n", text)).split("\n"):
         start = 0
         for match in END.finditer(line):
             before, following = line[start : match.start()], match[1] or ""
             word = "" if before[-1:] == " " else (before.split() or [""])[-1].lstrip("\"'“‘([")
-            short = word.casefold() in SHORT.split() or (len(word) == 1 and word.isupper() and word != "I")
+            short = word.lower() in SHORT.split() or (len(word) == 1 and word.isupper() and word != "I")
             going_on = re.match(r"\.(?!\.)", match[0]) and following and short
             if (match[0].strip() == "." and before[-1:] == " ") if following.islower() else not going_on:
                 found.append(line[start : match.end()])
@@ -147,7 +147,7 @@ class Classifier:
         about, files = read(Path(path))
         task, fitted, self.long = about["task"], about.get("calibration") or {}, about.get("long_texts")
         self.kind, self.names, self.pairs = task["kind"], task["label_names"], task.get("texts", 1) == 2
-        self.length, self.temperature = about["max_length"], fitted.get("temperature", 1)
+        self.length, self.temperature = about["max_length"], 1 if self.kind == "regression" else fitted["temperature"]
         self.limits = np.array(fitted.get("thresholds") or [0.5] * len(self.names), np.float32)
         fewest = {"single-label": 2, "multi-label": 1, "regression": 1}[self.kind]
         check(fewest <= len({*self.names} - {""}) == len(self.names) == len(self.limits), "its labels or thresholds")
@@ -191,7 +191,7 @@ class Classifier:
         odds = np.exp(-said) if self.kind == "multi-label" else np.exp(said - said.max())
         found = (1 / (1 + odds) if self.kind == "multi-label" else odds / odds.sum()).astype(np.float32)
         applying = [name for name, own in zip(self.names, found >= self.limits, strict=True) if own]
-        return applying if self.kind == "multi-label" else self.names[found.argmax()], found
+        return applying if self.kind == "multi-label" else self.names[said.argmax()], found
 
 if __name__ == "__main__":
     made, asked = Classifier(sys.argv[1]), sys.argv[2:]

@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import json
 import os
+import re
 import resource
 import select
 import shutil
@@ -29,8 +30,9 @@ ROOT = Path(__file__).parent.parent
 MOST_MEMORY = 400 * 2**20
 MOST_ADDRESSES = 3 * 2**30
 MOST_SECONDS = 20.0
-TEXTS = ["good movie!", "Not a bad one, is it? 电影 😂", "", "\x00\ud800 [SEP]"]
-LONG = ["Good. Not bad at all! " * 40, "a" * 3000]
+# Short ones, which are compared; a network that was changed may answer longer ones by what is read beside them.
+TEXTS = ["good !", "Not bad", "", "\x00\ud800"]
+LONG = ["Not a bad one, is it? 电影 😂 [SEP]", "Good. Not bad at all! " * 40, "a" * 3000]
 # The answers differ where whatever a text says is rounded another way: of numbers as large as these, by as much.
 TOLERANCE = 1e-3
 
@@ -301,7 +303,7 @@ def _answer(path: Path) -> tuple[str, str]:
             return "failed", f"an error of {len(told)} characters: {told[:200]!r}"
         if any(word in told for word in ("bad_alloc", "allocate memory", "MemoryError", "std::")):
             return "failed", f"memory: {told[-300:]}"
-        return "refused", type(error).__name__
+        return "refused", re.sub("[^a-z ]+", "_", told.split(": ", 1)[-1].replace(str(path), ""))[:70]
     return _compared(path, ours, texts, alone)
 
 
@@ -351,6 +353,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--start", type=int, default=0, help="the first mutant")
+    parser.add_argument(
+        "--reasons", type=int, default=20, help="how many of the reasons for refusals to tell"
+    )
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="where failures are left")
     parser.add_argument("--bases", type=Path, help="a folder of bundles to change, made if it is not there")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
@@ -367,6 +372,8 @@ def main() -> None:
         told = run(asked.seed, asked.count, folder, asked.start, asked.keep)
     for which, said in told.failures:
         print(f"{which}: {said}")
+    for said, count in told.reasons.most_common(asked.reasons):
+        print(f"{count:6,}  {said}")
     print(told)
     sys.exit(bool(told.failures))
 

@@ -12,6 +12,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -92,7 +93,8 @@ def mutant(files: Files, random: Random) -> tuple[str, bytes | Files]:
     for _ in range(random.choice([1, 1, 1, 2, 3])):
         change = random.choice(CONTENTS)
         done.append(change.__name__.strip("_"))
-        files = change(files, random)
+        with suppress(RecursionError, ValueError, IndexError):  # of what was changed too much before
+            files = change(files, random)
     if form == "folder":
         return f"folder: {' '.join(done)}", files
     if random.random() < 0.3:
@@ -334,16 +336,25 @@ def _names(made: ModelProto) -> list[str]:
     return found + [name for one in made.graph.node for name in one.output]
 
 
+def _before(made: ModelProto, at: int, random: Random) -> str:
+    """Mostly the name of a value that is there before the node of that number."""
+    if random.random() < 0.1:
+        return random.choice(_names(made))
+    found = [one.name for one in made.graph.initializer] + ["ids", "lengths"]
+    return random.choice(found + [name for one in list(made.graph.node)[:at] for name in one.output])
+
+
 def _operator(made: ModelProto, random: Random) -> None:
     random.choice(made.graph.node).op_type = random.choice(OPERATORS)
 
 
 def _wires(made: ModelProto, random: Random) -> None:
-    one = random.choice(made.graph.node)
+    at = random.randrange(len(made.graph.node))
+    one, name = made.graph.node[at], _before(made, at, random)
     if one.input and random.random() < 0.7:
-        one.input[random.randrange(len(one.input))] = random.choice(_names(made))
+        one.input[random.randrange(len(one.input))] = name
     elif random.random() < 0.5:
-        one.input.append(random.choice(_names(made)))
+        one.input.append(name)
     elif one.input:
         del one.input[random.randrange(len(one.input))]
 
@@ -357,7 +368,7 @@ def _more(made: ModelProto, random: Random) -> None:
     """A node more, on the way of what is computed."""
     at = random.randrange(len(made.graph.node) + 1)
     one = NodeProto(op_type=random.choice(OPERATORS), output=[f"new{random.randrange(999)}"])
-    one.input.extend(random.choice(_names(made)) for _ in range(random.choice([1, 1, 2, 2, 3, 4])))
+    one.input.extend(_before(made, at, random) for _ in range(random.choice([1, 1, 2, 2, 3, 4])))
     for _ in range(random.choice([0, 0, 1, 2])):
         one.attribute.append(_any_attribute(random))
     made.graph.node.insert(at, one)
@@ -405,7 +416,7 @@ def _attribute(made: ModelProto, random: Random) -> None:
     elif held.ints:
         held.ints[random.randrange(len(held.ints))] = random.choice(WHOLE)
     else:
-        held.type = random.randrange(16)
+        held.type = random.randrange(15)
 
 
 def _array(random: Random) -> np.ndarray:
@@ -517,7 +528,7 @@ def _large(made: ModelProto, random: Random) -> None:
 
 
 CONTENTS: list[Callable[[Files, Random], Files]] = [
-    _raw, _bytes, _missing, _swapped, _said, _said, _said_twice, _tokenizer, _tokenizer, *[_network] * 6,
+    _raw, _bytes, _bytes, _missing, _swapped, _said, _said, _said_twice, _tokenizer, _tokenizer, *[_network] * 12,
 ]  # fmt: skip
 NETWORKS: list[Callable[[ModelProto, Random], None]] = [
     _operator, _wires, _wires, _outputs, _more, _more, _order, _attribute, _attribute, _constant, _constant, _constant,

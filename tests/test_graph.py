@@ -140,6 +140,10 @@ def missing(made: ModelProto) -> None:
     del made.graph.node[-1]
 
 
+def lacking(made: ModelProto) -> None:
+    made.graph.node.append(node("Identity", [""], ["x"]))
+
+
 REFUSED: list[tuple[Callable[[ModelProto], None], str]] = [
     (external, "field external_data"),
     (hidden_external, "field external_data"),
@@ -162,6 +166,7 @@ REFUSED: list[tuple[Callable[[ModelProto], None], str]] = [
     (unmade, "takes 'nothing', which none before it makes"),
     (backwards, "takes 'mean', which none before it makes"),
     (missing, "no node computes 'logits'"),
+    (lacking, "its operator Identity lacks an input"),
 ]
 
 

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import pytest
 import tiny_bundle
 from click.testing import CliRunner
 
+from stepdown.cli.counting import RowProgress
 from stepdown.cli.predict import predict
 from stepdown.errors import DataError, InputError
 from stepdown.runtime import Classifier, bundle
@@ -269,6 +272,18 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
         from_file(tmp_path / "in.parquet", Wanted())
 
 
+def test_how_much_of_a_file_was_read_is_known(classifier: Classifier, file: Path, tmp_path: Path) -> None:
+    table = from_file(file, Wanted())
+    shares = [table.share() for _ in table.rows]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    counted: list[Counts] = []
+    run(classifier, Work(input=file), io.BytesIO(), io.BytesIO(), on_progress=counted.append)
+    assert [(counts.rows, counts.share) for counts in counted] == [(3, 1.0)]
+    run(classifier, Work(), io.BytesIO(b"good"), io.BytesIO(), on_progress=counted.append)
+    assert (counted[-1].rows, counted[-1].share) == (1, None)
+
+
 # --- streams ----------------------------------------------------------------------------------------
 
 
@@ -375,3 +390,80 @@ def test_an_interrupt_ends_it_quietly_and_leaves_no_half_file(path: Path, tmp_pa
         assert process.wait(20) == 130
         assert process.stderr.read() == b""
     assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interrupt_amid_a_stream_ends_it_quietly(path: Path) -> None:
+    pipe = subprocess.PIPE
+    with started(path, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(b"good\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["text"] == "good"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell with pipes")
+def test_the_head_of_an_endless_stream_is_had_from_a_shell(path: Path) -> None:
+    line = (
+        f"yes good | {shlex.quote(sys.executable)} -m stepdown predict {shlex.quote(str(path))} | head -n 1"
+    )
+    script = f"{line}; echo ${{PIPESTATUS[1]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    answer, code = done.stdout.splitlines()
+    assert (json.loads(answer)["text"], code) == ("good", "0")
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory a process took")
+def test_memory_stays_the_same_however_many_rows(path: Path, tmp_path: Path) -> None:
+    """LOG.md has ten million of them."""
+
+    def most(rows: int) -> int:
+        with (tmp_path / "in.csv").open("w") as file:
+            file.write("id,text\n")
+            file.writelines(f"{row},good movie {row % 97}\n" for row in range(rows))
+        # The system's own account of a child would begin with the memory of these tests.
+        script = (
+            "import re; from pathlib import Path; from stepdown.cli.predict import predict\n"
+            f"predict([{str(path)!r}, '--input', 'in.csv', '--output', 'out.csv'], standalone_mode=False)\n"
+            "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "out.csv").read_bytes().count(b"\n") == rows + 1
+        return int(done.stdout)
+
+    few, many = most(10_000), most(60_000)
+    assert many <= 1.05 * few, f"{few:,} and {many:,} kB"
+
+
+# --- progress ---------------------------------------------------------------------------------------
+
+
+def test_progress_is_told_in_place_or_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 0.2, 1.0, 1.1, 2.0])
+    monkeypatch.setattr("stepdown.cli.counting.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    live = RowProgress()
+    for rows, share in ((100, 0.1), (5000, 0.25), (5100, 0.26), (10_000, None)):
+        live(rows, share)
+    live.end()
+    told = capsys.readouterr().err.split("\r")[1:]
+    assert told[0] == "5,000 rows, 5,000 a second, 25%, 3 s left"
+    assert told[1].rstrip() == "10,000 rows, 5,000 a second"
+    assert [part.strip() for part in told[2:]] == ["", ""]
+    clock = iter([0.0, 29.0, 31.0, 32.0])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    kept = RowProgress()
+    for rows in (100, 3100, 3200):
+        kept(rows)
+    kept.end()
+    assert capsys.readouterr().err == "3,100 rows, 100 a second\n"

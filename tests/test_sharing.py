@@ -12,22 +12,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 pytest.importorskip("datasets", reason="needs the extra train")
 
 from click.testing import CliRunner, Result
 from huggingface_hub import ModelCard
+from test_report import a_run
 
-from stepdown import Classifier, recipe, runs, sharing
+from stepdown import Classifier, recipe, report, runs, sharing
 from stepdown.cli import cli
 from stepdown.errors import InputError, ModelError
-from stepdown.runtime import bundle
+from stepdown.native import _uncalibrated
+from stepdown.runtime import Calibration, bundle
 from stepdown.students import saved
 from stepdown.students.model import logits
 from tests.conftest import corpus, make_bert_hash, make_teacher
@@ -654,3 +657,30 @@ def test_a_native_export_replaces_models_alone(run: Path, tmp_path: Path) -> Non
     done = invoke("export", run, "--cell", "teacher", "--format", "native", "--out", tmp_path / "mine")
     assert "holds no model, so it is left as it is" in str(done.exception)
     assert contents(tmp_path / "mine") == {"thesis.tex": b"years of work"}
+
+
+def test_a_native_card_tells_scores_as_other_tools_give_them() -> None:
+    """Without temperature, thresholds of the same answers stand elsewhere, and the error is the one before."""
+    run = a_run(seeds=1, above=(), arms=("direct",))
+    cell = next(one for one in run["cells"] if one["arm"] == "direct")
+    error = {"value": 0.2, "low": 0.1, "high": 0.3, "n": 400}
+    fitted = Calibration(3.0, "selection", 500, (0.2, 0.5, 0.9))
+    cell |= {"calibration": asdict(fitted), "abstaining": [], "calibration_note": None}
+    cell["metrics"] |= {"ece_uncalibrated": error}
+    found, calibration = _uncalibrated(run, cell["id"], fitted)
+    told = next(one for one in found["cells"] if one["arm"] == "direct")
+    assert told["metrics"]["ece"] == error
+    assert [one for one in found["cells"] if one["arm"] != "direct"] == [
+        one for one in run["cells"] if one["arm"] != "direct"
+    ]
+    text = report.card(found, report.Packed(10, transformer="bert"))
+    assert "A bundle divides its outputs by 3, as fitted on 500 selection texts; other tools do not." in text
+    assert "calibration error on these texts: 20.0%" in text
+    assert "before calibration" not in text
+    logits_of_it = np.random.default_rng(0).normal(0, 4, (200, 3))
+    assert calibration.temperature == 1.0
+    applies = expit(logits_of_it / 3.0) >= np.array(fitted.thresholds)
+    assert (applies == (expit(logits_of_it) >= np.array(calibration.thresholds))).all()
+    assert len({tuple(row) for row in applies.tolist()}) > 4
+    # What was not fitted stays as it is said.
+    assert _uncalibrated(run, cell["id"], Calibration())[1] == Calibration()

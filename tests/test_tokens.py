@@ -121,6 +121,26 @@ def test_ordinary_and_treebank_text_have_the_same_words(ordinary: str, treebank:
     assert WORDS.words(ordinary) == WORDS.words(treebank)
 
 
+@given(st.text("cCaAnNoOtTsS12é'`\"-.,!?()[]\\/*_", max_size=12), st.booleans())
+@settings(max_examples=500)
+def test_the_commonest_chunks_are_read_as_all_others(chunk: str, lowercase: bool) -> None:
+    """What is read without the pattern has the words that the pattern finds."""
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr("stepdown.tokens.words._plain_words", lambda _: ())
+        expected = Words(WORDS.entries, lowercase).words(chunk)
+    assert Words(WORDS.entries, lowercase).words(chunk) == expected
+
+
+@pytest.mark.parametrize(
+    "word", ["cannot", "Cannot", "CANNOT", "cannot,", '"cannot', "cannot's", "can't", "'s", "let's"]
+)
+def test_what_looks_common_but_is_not_is_read_by_the_pattern(word: str) -> None:
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr("stepdown.tokens.words._plain_words", lambda _: ())
+        expected = Words(WORDS.entries).words(word)
+    assert Words(WORDS.entries).words(word) == expected
+
+
 def test_longest_entry_wins_and_unknown_runs_collapse() -> None:
     names = ["[pad]", "[unk]", *WORDS.entries]
     spelled = [names[number] for number in WORDS.encode(["goodmovieo xyzgoxyz"], 16).ids]

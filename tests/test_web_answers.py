@@ -26,7 +26,7 @@ from stepdown.students.model import TextModel
 from stepdown.tokens import BertWordPiece, Tokenizer, Words
 from tests import test_pair_students
 from tests.conftest import corpus, make_teacher
-from tests.test_tokens import HARD_TEXTS, PIECES
+from tests.test_tokens import HARD_TEXTS, PIECES, VECTORS, vectors
 
 PROGRAM = find()
 if PROGRAM is None:
@@ -93,20 +93,20 @@ def compute(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         assert [event for event in told if "favicon.ico" not in str(event)] == []
 
 
-Answered = Callable[[str, Sequence[Any], int], list[dict[str, Any]]]
+Answered = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
 def answered(compute: Callable[[Any, str], Any]) -> Answered:
-    """What the bundle in a folder of that name says in the browser."""
+    """What the bundle in a folder of that name says in the browser; all labels are scored unless told otherwise."""
 
-    def ask(name: str, texts: Sequence[Any], top: int) -> list[dict[str, Any]]:
+    def ask(name: str, texts: Sequence[Any], **options: float) -> list[dict[str, Any]]:
         script = """
         const { Classifier } = await import("/engine/classifier.js");
         const classifier = await Classifier.load(new URL(`/${data.name}/`, location));
-        return classifier.answers(data.texts, data.top);
+        return classifier.answers(data.texts, data.options);
         """
-        found = compute({"name": name, "texts": list(texts), "top": top}, script)
+        found = compute({"name": name, "texts": list(texts), "options": {"top": 0, **options}}, script)
         assert isinstance(found, list)
         return found
 
@@ -118,7 +118,8 @@ def same(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
     assert len(found) == len(expected)
     for own, other in zip(found, expected, strict=True):
         assert own.keys() == other.keys()
-        assert own.get("truncated") == other.get("truncated"), own["text"]
+        for mark in ("truncated", "abstained"):
+            assert own.get(mark) == other.get(mark), own["text"]
         if "value" in other:
             assert own["value"] == pytest.approx(other["value"], rel=TOLERANCE, abs=TOLERANCE)
             continue
@@ -142,9 +143,21 @@ def test_every_kind_of_task(name: str, place: Path, answered: Answered, tmp_path
     texts = inputs_for(classifier)
     for top in (2, 0) if about.task != "regression" else (5,):
         expected = answers(classifier, texts, top)
-        same(answered(name, texts, top), expected)
+        same(answered(name, texts, top=top), expected)
     assert len({str(one) for one in expected}) > 50, "it does not say the same of everything"
     assert any("truncated" in one for one in expected)
+
+
+@pytest.mark.parametrize("name", ["single-label", "multi-label"])
+def test_it_abstains_as_python_does(name: str, place: Path, answered: Answered, tmp_path: Path) -> None:
+    about = KINDS[name]
+    bundle.write(place / name, about, tiny_bundle.bundle_of(tmp_path, about).files)
+    silent = []
+    for below in (0.0, 0.5, 1.0):
+        expected = answers(Classifier.load(place / name), TEXTS, 0, below)
+        same(answered(name, TEXTS, abstainBelow=below), expected)
+        silent.append(sum("abstained" in one for one in expected))
+    assert silent[0] == 0 < silent[2]
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
@@ -158,7 +171,7 @@ def test_every_tokenizer(name: str, place: Path, answered: Answered, tmp_path: P
     bundle.write(place / name, about, files)
     classifier = Classifier.load(place / name)
     texts = inputs_for(classifier)
-    same(answered(name, texts, 0), answers(classifier, texts, 0))
+    same(answered(name, texts), answers(classifier, texts, 0))
 
 
 @pytest.mark.parametrize("name", ["gru", "conv", "bag"])
@@ -167,7 +180,7 @@ def test_every_kind_of_student(name: str, place: Path, answered: Answered, tmp_p
     pairs = [list(pair) for pair in as_given(test_pair_students.texts(60), is_pair=True)]
     expected = answers(Classifier.load(place / name), pairs, 0)
     assert len({str(one["scores"]) for one in expected}) > 30
-    same(answered(name, pairs, 0), expected)
+    same(answered(name, pairs), expected)
 
 
 @pytest.mark.slow
@@ -181,7 +194,7 @@ def test_a_transformer(place: Path, answered: Answered, tmp_path: Path) -> None:
     texts = corpus(60)[0]
     expected = answers(Classifier.load(place / "bert"), texts, 0)
     assert len({str(one["scores"]) for one in expected}) > 30
-    same(answered("bert", texts, 0), expected)
+    same(answered("bert", texts), expected)
 
 
 def pack(model: TextModel, target: Path, scratch: Path, *, is_pair: bool) -> None:
@@ -193,12 +206,34 @@ def pack(model: TextModel, target: Path, scratch: Path, *, is_pair: bool) -> Non
     bundle.write(target, about, {name: (scratch / name).read_bytes() for name in names})
 
 
+# --- the shared vectors ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", vectors("bundles.json"), ids=lambda group: group["bundle"])
+def test_the_shared_bundles(group: dict[str, Any], place: Path, answered: Answered) -> None:
+    packed = bundle.read(VECTORS / group["bundle"])
+    bundle.write(place / group["bundle"].removesuffix(".stepdown"), packed.about, packed.files)
+    cases = group["cases"]
+    found = answered(
+        group["bundle"].removesuffix(".stepdown"), [one.get("pair") or one["text"] for one in cases]
+    )
+    for own, case in zip(found, cases, strict=True):
+        assert {key: own.get(key) for key in ("label", "labels") if key in case} == {
+            key: case[key] for key in ("label", "labels") if key in case
+        }
+        if "value" in case:
+            assert own["value"] == pytest.approx(case["value"], abs=TOLERANCE)
+        else:
+            shares = [own["scores"][name] for name in packed.about.label_names]
+            assert shares == pytest.approx(case["probabilities"], abs=TOLERANCE)
+
+
 # --- the model in the box -------------------------------------------------------------------------------------------
 
 
 def test_the_model_in_the_box_says_the_same_of_prose_and_odd_texts(answered: Answered) -> None:
     texts = [*TEXTS, *prose(), " ".join(prose())[:90_000]]
-    same(answered("bundle", texts, 0), answers(Classifier.load("sentiment"), texts, 0))
+    same(answered("bundle", texts), answers(Classifier.load("sentiment"), texts, 0))
 
 
 def test_it_says_the_same_of_film_reviews(answered: Answered) -> None:
@@ -206,7 +241,7 @@ def test_it_says_the_same_of_film_reviews(answered: Answered) -> None:
         pytest.skip(f"needs film reviews in {REVIEWS}")
     texts = pyarrow.parquet.read_table(REVIEWS, columns=["text"])["text"][:400].to_pylist()
     assert max(map(len, texts)) > 4000
-    same(answered("bundle", texts, 0), answers(Classifier.load("sentiment"), texts, 0))
+    same(answered("bundle", texts), answers(Classifier.load("sentiment"), texts, 0))
 
 
 def test_work_can_be_ended_between_two_batches(compute: Callable[[Any, str], Any]) -> None:
@@ -216,12 +251,26 @@ def test_work_can_be_ended_between_two_batches(compute: Callable[[Any, str], Any
     const control = new AbortController();
     setTimeout(() => control.abort(new Error("enough")), 1);
     try {
-      await classifier.answers(data, 5, control.signal);
+      await classifier.answers(data, { signal: control.signal });
     } catch (error) {
       return [error.message, (await classifier.answers(["It's GREAT!!"]))[0].label];
     }
     """
     assert compute(["word " * number for number in range(1, 400)], script) == ["enough", "positive"]
+
+
+def test_no_temperature_changes_the_label(compute: Callable[[Any, str], Any]) -> None:
+    """At a high one, probabilities of logits that differ in their last digits are the same float32."""
+    script = """
+    const { Classifier } = await import("/engine/classifier.js");
+    const classifier = await Classifier.load();
+    classifier.about = { ...classifier.about, temperature: 1000 };
+    return [classifier.said(data, 0), classifier.said([...data].reverse(), 0)];
+    """
+    close = [1.0, float(np.nextafter(np.float32(1), np.float32(2)))]
+    found = compute(close, script)
+    assert [one["score"] for one in found] == [0.5, 0.5]
+    assert [one["label"] for one in found] == ["positive", "negative"]
 
 
 # --- the words that mattered ----------------------------------------------------------------------------------------

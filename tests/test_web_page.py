@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,8 +22,11 @@ PROGRAM = find()
 if PROGRAM is None:
     pytest.skip("needs a Chromium on the PATH", allow_module_level=True)
 
+DOCS = Path(__file__).parent.parent / "docs"
 EVIL = "<img src=x onerror=alert(1)>"
-CARD = f"# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
+CARD = (
+    f"---\nlicense: mit\n---\n\n# The \\*card\\* {EVIL}\n\nIt is **good**, [a link](javascript:alert(1)).\n"
+)
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
 # Below a folder with a name, as on servers that many share.
 UNDER = "a folder/site"
@@ -32,7 +36,7 @@ UNDER = "a folder/site"
 def sites(tmp_path_factory: pytest.TempPathFactory, own_environment: Mapping[str, str]) -> Path:
     """What a server offers: the folder of a bundle with a hostile label and card, under a path."""
     place = tmp_path_factory.mktemp("sites")
-    files = tiny_bundle.contents(place) | {"README.md": CARD.encode()}
+    files = tiny_bundle.contents(place) | {"README.md": f'---\nlicense: "mit"\n---\n\n{CARD}'.encode()}
     bundle.write(place / "tiny", tiny_bundle.about((f"bad {EVIL}", "neutral", "positive")), files)
     website(place / "tiny", place / UNDER, own_environment)
     return place
@@ -129,7 +133,7 @@ def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser, sites:
 
 def test_the_card_is_shown_as_text(page: Browser) -> None:
     page.value("document.querySelector('details').open = true")
-    assert f"The *card* {EVIL}" in text_of(page, "#card")
+    assert text_of(page, "#card").startswith(f"The *card* {EVIL}"), "what opens it for a hub is left out"
     assert "It is good, [a link](javascript:alert(1))" in text_of(page, "#card")
 
 
@@ -137,7 +141,8 @@ def test_what_is_asked_no_more_is_not_waited_for(page: Browser) -> None:
     page.value(
         """(() => {
           const control = new AbortController();
-          window.long = ask("explain", { text: "good bad ".repeat(5000) }, control.signal).catch((error) => "gone");
+          const texts = Array.from({ length: 50000 }, (_, index) => "good ".repeat(1 + index % 16));
+          window.long = ask("predict", { texts }, control.signal).catch((error) => "gone");
           control.abort();
           window.short = ask("predict", { texts: ["good"] });
         })()"""
@@ -168,6 +173,21 @@ def test_it_fits_a_phone_by_day_and_by_night(page: Browser, scheme: str) -> None
     page.until("document.querySelector('#why').textContent.length === 305")
     page.value("document.querySelector('details').open = true")
     assert page.value("document.documentElement.scrollWidth") == 375
+
+
+@pytest.mark.parametrize("document", ["README.md", DOCS / "web.md"])
+def test_another_page_can_ask_the_model(
+    document: str | Path, browser: Browser, sites: Path, url: str
+) -> None:
+    text = (sites / UNDER / document).read_text(encoding="utf-8")
+    (shown,) = re.findall("```html\n(.*?)```", text, re.DOTALL)
+    assert shown.count("console.log(") == 1
+    page = "<!doctype html><title>own</title>" + shown.replace("console.log(", "window.told = Array.of(")
+    (sites / UNDER / "own.html").write_text(page, encoding="utf-8")
+    browser.open(f"{url}/{UNDER}/own.html")
+    browser.until("window.told")
+    assert "neutral" in json.dumps(browser.value("window.told"))
+    (sites / UNDER / "own.html").unlink()
 
 
 # --- what may be wrong with the folder, or with where it is ---------------------------------------------------------

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from scipy import special
 
 from stepdown import packing, report, store
 from stepdown.errors import CheckError, InputError
-from stepdown.runtime import atomic
+from stepdown.runtime import Calibration, atomic
 from stepdown.students import huggingface, saved
 from stepdown.students.model import TextModel
 
 _CONFIG = "config.json"
+_BEFORE = "_uncalibrated"  # how the metrics of a model end that are of its outputs before calibration
 
 
 def export(run: Path, cell: str | None, target: Path | None, wishes: packing.Wishes) -> Path:
@@ -54,15 +58,40 @@ def export(run: Path, cell: str | None, target: Path | None, wishes: packing.Wis
     if target.exists() and not ((target / _CONFIG).is_file() or _is_empty(target)):
         raise InputError(f"{target} exists and holds no model, so it is left as it is. Choose another place.")
     model = packing.renamed(taken.model, wishes.renamed)
-    told, packed = packing.described(
-        model, taken.found, taken.calibration, taken.wishes, is_pair=model.is_pair
-    )
+    found, calibration = _uncalibrated(taken.found, taken.name, taken.calibration)
+    told, packed = packing.described(model, found, calibration, taken.wishes, is_pair=model.is_pair)
     with atomic.new_folder(target) as folder:
         huggingface.save(model, folder)
         packed = replace(packed, bytes=saved.size(folder), transformer=packed.tags[0], tags=())
         store.write_text(folder / "README.md", report.card(told, packed))
         _check(model, folder)
     return target
+
+
+def _uncalibrated(
+    found: Mapping[str, Any], cell: str, calibration: Calibration
+) -> tuple[dict[str, Any], Calibration]:
+    """The results and thresholds of a cell as other tools have it, which know of no temperature.
+
+    A label applies where sigmoid(z / T) ≥ t, which is where sigmoid(z) ≥ sigmoid(T · logit t).
+    """
+    temperature, thresholds = calibration.temperature, calibration.thresholds
+
+    def plain(one: dict[str, Any]) -> dict[str, Any]:
+        if one["id"] != cell or one.get("calibration") is None:
+            return one
+        before = {key: value for key, value in one["metrics"].items() if key.endswith(_BEFORE)}
+        metrics = {**one["metrics"], **{key.removesuffix(_BEFORE): value for key, value in before.items()}}
+        note = one.get("calibration_note") or (
+            f"A bundle divides its outputs by {temperature:.3g}, as fitted on {calibration.n or 0:,} selection texts; "
+            "other tools do not."
+        )
+        return {**one, "metrics": metrics, "calibration_note": note, "abstaining": []}
+
+    told = {**found, **{key: [plain(one) for one in found.get(key, ())] for key in ("cells", "members")}}
+    if thresholds is not None:
+        thresholds = tuple(special.expit(temperature * special.logit(thresholds)).tolist())
+    return told, replace(calibration, temperature=1.0, thresholds=thresholds)
 
 
 def _is_empty(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Progress of a command that goes through rows of which nobody knows how many there are."""
+"""Progress of a command that goes through rows, on stderr; without the libraries of the other progress bars."""
 
 from __future__ import annotations
 
@@ -7,29 +7,39 @@ import time
 
 import click
 
-# Where nobody watches, a line this often.
-_QUIET_SECONDS = 30.0
+from stepdown.cli.durations import duration
+
+# A line that is written over again and again, and lines that are kept and read later.
+_LIVE_SECONDS, _KEPT_SECONDS = 0.5, 30.0
 
 
 class RowProgress:
-    """Rows done and rows a second: on one line of the terminal, twice a second; elsewhere a line now and then."""
+    """Rows done, rows a second and the time left: in place on a terminal, elsewhere as a line now and then."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        """Begin to count; a quiet one says nothing where nobody watches."""
+    def __init__(self) -> None:
+        """Begin to count."""
+        self._live = sys.stderr.isatty()
         self._started = self._shown = time.monotonic()
-        self._watched = sys.stderr.isatty()
-        self._silent = quiet and not self._watched
+        self._width = 0
 
-    def __call__(self, rows: int) -> None:
-        """So many rows are done."""
+    def __call__(self, rows: int, share: float | None = None) -> None:
+        """So many rows are done, which are this share of all; None where nobody knows."""
         now = time.monotonic()
-        if self._silent or now - self._shown < (0.5 if self._watched else _QUIET_SECONDS):
+        if now - self._shown < (_LIVE_SECONDS if self._live else _KEPT_SECONDS):
             return
         self._shown = now
-        line = f"{rows:,} rows, {rows / (now - self._started):,.0f} a second"
-        click.echo(f"\r{line} " if self._watched else line, nl=not self._watched, err=True)
+        spent = now - self._started
+        said = f"{rows:,} rows, {rows / spent:,.0f} a second"
+        if share:
+            said = f"{said}, {share:.0%}, {duration(spent / share * (1 - share))} left"
+        if self._live:
+            self._width = max(self._width, len(said))
+            click.echo(f"\r{said:{self._width}}", nl=False, err=True)
+        else:
+            click.echo(said, err=True)
 
     def end(self) -> None:
-        """Leave a clean line."""
-        if self._watched:
-            click.echo("\r", nl=False, err=True)
+        """Leave a clean line, whatever ended the work."""
+        if self._width:
+            click.echo(f"\r{'':{self._width}}\r", nl=False, err=True)
+            self._width = 0

@@ -99,20 +99,25 @@ def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
             click.echo(f"skipped: {bad}", err=True)
 
     classifier = Classifier.load(bundle)
-    if not work.texts and work.input is None and sys.stdin.isatty():
+    is_typed = not work.texts and work.input is None and sys.stdin.isatty()
+    if is_typed:
         what = "two texts with a tab between them" if classifier.is_pair else "a text"
         click.echo(f"Type {what} and press Enter; Ctrl-D ends.", err=True)
-    progress = RowProgress(quiet=True) if work.input else None
-    counts = run(
-        classifier,
-        work,
-        sys.stdin.buffer,
-        sys.stdout.buffer,
-        on_bad=tell if skip_bad_rows else None,
-        on_progress=None if progress is None else lambda counts: progress(counts.rows),
-    )
-    if progress:
-        progress.end()
+    # Answers that are seen as they come tell enough.
+    is_seen = is_typed or (work.output is None and sys.stdout.isatty())
+    progress = None if work.texts or is_seen else RowProgress()
+    try:
+        counts = run(
+            classifier,
+            work,
+            sys.stdin.buffer,
+            sys.stdout.buffer,
+            on_bad=tell if skip_bad_rows else None,
+            on_progress=None if progress is None else lambda counts: progress(counts.rows, counts.share),
+        )
+    finally:
+        if progress:
+            progress.end()
     if work.abstain_below is not None:
         least = f"{work.abstain_below:g}"
         click.echo(

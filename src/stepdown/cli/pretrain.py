@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from stepdown import pretraining, recipe
-from stepdown.cli.progress import Fetching, PretrainProgress, duration
+from stepdown.cli.durations import duration
+from stepdown.cli.progress import Fetching, PretrainProgress
 
 
 @click.command()

@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from stepdown.cli.durations import duration
 from stepdown.ladder.context import Begun, Ended, Happening, Labelled, Trained
 from stepdown.ladder.estimate import Estimate
 from stepdown.pretraining import Happening as PretrainHappening
@@ -190,12 +191,3 @@ class PretrainProgress(_Work):
             return ""
         pace = (time.perf_counter() - self._started) / (done - self._begun_at)
         return f", {duration(pace * (total - done))} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from stepdown import recipe, report, runs
-from stepdown.cli.progress import Fetching, RunProgress, duration
+from stepdown.cli.durations import duration
+from stepdown.cli.progress import Fetching, RunProgress
 from stepdown.ladder.context import Context
 from stepdown.ladder.estimate import Estimate, estimate
 

@@ -27,7 +27,6 @@ from stepdown.students.compact import CompactNetwork
 from stepdown.students.model import TextModel
 
 OPSET = 17
-_LOWEST = np.array(-3.0e38, np.float32)  # below any state; -inf would make 0 · -inf in the masked sums
 
 
 def write(model: TextModel, path: Path) -> None:
@@ -48,40 +47,21 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
     table_nodes, table_constants = parts.tables(weights, shape.tiers, shape.width)
     inside_nodes, inside_constants = parts.inside(ids, lengths)
     core_nodes, core_constants = (
-        parts.gru(weights, shape.hidden, lengths) if shape.core == "gru" else parts.gated_convolution(weights)
+        parts.gru(weights, shape.hidden, ids, lengths)
+        if shape.core == "gru"
+        else parts.gated_convolution(weights, ids)
     )
+    pool_nodes, pool_constants = parts.pool(weights)
     output_nodes, output_constants = parts.output(weights, "pooled", is_pair=shape.is_pair)
     constants: dict[str, np.ndarray] = {
         **table_constants,
         **inside_constants,
         **core_constants,
-        "attention_weight": weights["attention.weight"].T,
-        "attention_bias": weights["attention.bias"],
+        **pool_constants,
         **output_constants,
         **pair_constants,
-        "lowest": _LOWEST,
     }
-    node = helper.make_node
-    nodes = [
-        *pair_nodes,
-        *table_nodes,
-        *inside_nodes,
-        node("Gather", ["table", ids], ["embedded"]),
-        *core_nodes,  # states [B, L, S]
-        node("Where", ["inside", "states", "lowest"], ["masked"]),
-        node("ReduceMax", ["masked"], ["highest"], axes=[1], keepdims=0),
-        node("Mul", ["states", "inside_share"], ["own"]),
-        node("ReduceSum", ["own", "axis_words"], ["sum"], keepdims=0),
-        node("Div", ["sum", "count"], ["mean"]),
-        node("MatMul", ["states", "attention_weight"], ["scored"]),
-        node("Add", ["scored", "attention_bias"], ["scores"]),
-        node("Where", ["inside", "scores", "lowest"], ["masked_scores"]),
-        node("Softmax", ["masked_scores"], ["attention"], axis=1),
-        node("Mul", ["attention", "states"], ["weighed"]),
-        node("ReduceSum", ["weighed", "axis_words"], ["attended"], keepdims=0),
-        node("Concat", ["highest", "mean", "attended"], ["pooled"], axis=1),
-        *output_nodes,
-    ]
+    nodes = [*pair_nodes, *table_nodes, *inside_nodes, *core_nodes, *pool_nodes, *output_nodes]
     return _model("compact", nodes, constants, shape.classes)
 
 
@@ -114,9 +94,14 @@ def _bag(network: BagNetwork) -> onnx.ModelProto:
         *pair_nodes,
         *table_nodes,
         *inside_nodes,
+        # n words and n − 1 pairs weigh alike, in sums over words that are products of matrices
+        node("Mul", ["count", "two"], ["twice"]),
+        node("Sub", ["twice", "float_one"], ["rows"]),
+        node("Div", ["inside_share", "rows"], ["share"]),
+        node("Unsqueeze", ["share", "axis_words"], ["shares"]),  # [B, 1, L]
+        node("Slice", ["shares", "second", "end", "axis_last"], ["pair_shares"]),
         node("Gather", ["table", ids], ["embedded"]),
-        node("Mul", ["embedded", "inside_share"], ["own"]),
-        node("ReduceSum", ["own", "axis_words"], ["word_sum"], keepdims=0),
+        node("MatMul", ["shares", "embedded"], ["word_part"]),
         # the bucket of each pair of neighbours, as `bag.bucket` has it; a text of one word has none
         node("Slice", [ids, "start", "before_last", "axis_words"], ["firsts"]),
         node("Slice", [ids, "second", "end", "axis_words"], ["seconds"]),
@@ -126,21 +111,16 @@ def _bag(network: BagNetwork) -> onnx.ModelProto:
         node("Mod", ["mixed", "prime"], ["hashed"]),
         node("Mod", ["hashed", "buckets"], ["bucket"]),
         node("Gather", ["pair_table", "bucket"], ["pairs"]),
-        node("Slice", ["inside_share", "second", "end", "axis_words"], ["inside_pairs"]),
-        node("Mul", ["pairs", "inside_pairs"], ["own_pairs"]),
-        node("ReduceSum", ["own_pairs", "axis_words"], ["pair_sum"], keepdims=0),
+        node("MatMul", ["pair_shares", "pairs"], ["pair_part"]),
     ]
-    pair_sum = "pair_sum"
+    pair_part = "pair_part"
     if shape.pair_columns < shape.width:
-        constants["pair_pads"] = np.array([0, 0, 0, shape.width - shape.pair_columns], np.int64)
-        nodes.append(node("Pad", ["pair_sum", "pair_pads"], ["wide_pair_sum"]))
-        pair_sum = "wide_pair_sum"
+        constants["pair_pads"] = np.array([0, 0, 0, 0, 0, shape.width - shape.pair_columns], np.int64)
+        nodes.append(node("Pad", ["pair_part", "pair_pads"], ["wide_pair_part"]))
+        pair_part = "wide_pair_part"
     nodes += [
-        node("Add", ["word_sum", pair_sum], ["summed"]),
-        # n words and n - 1 pairs
-        node("Mul", ["count", "two"], ["twice"]),
-        node("Sub", ["twice", "float_one"], ["rows"]),
-        node("Div", ["summed", "rows"], ["mean"]),
+        node("Add", ["word_part", pair_part], ["both_parts"]),
+        node("Flatten", ["both_parts"], ["mean"], axis=1),
         *output_nodes,
     ]
     return _model("bag", nodes, constants, shape.classes)

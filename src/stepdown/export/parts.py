@@ -95,7 +95,7 @@ def weights(network: nn.Module) -> dict[str, np.ndarray]:
 
 
 def inside(ids: str, lengths: str) -> Part:
-    """Which words are a text's own: `inside` [B, L, 1], as numbers `inside_share`; `count` [B, 1] of them."""
+    """Which words are a text's own: `inside` [B, L], as numbers `inside_share`; `count` [B, 1] of them."""
     constants = {
         "zero": np.array(0, np.int64),
         "one": np.array(1, np.int64),
@@ -108,8 +108,7 @@ def inside(ids: str, lengths: str) -> Part:
         node("Gather", ["size", "one"], ["longest"]),
         node("Range", ["zero", "longest", "one"], ["positions"]),
         node("Unsqueeze", [lengths, "axis_words"], ["column"]),
-        node("Less", ["positions", "column"], ["inside2"]),
-        node("Unsqueeze", ["inside2", "axis_last"], ["inside"]),
+        node("Less", ["positions", "column"], ["inside"]),
         node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
         node("Cast", ["column"], ["count"], to=TensorProto.FLOAT),
     ]
@@ -131,8 +130,8 @@ def tables(weights: Mapping[str, np.ndarray], tiers: Tiers, width: int) -> Part:
     return nodes, constants
 
 
-def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
-    """`states` [B, L, 2H] from `embedded` [B, L, width]."""
+def gru(weights: Mapping[str, np.ndarray], hidden: int, ids: str, lengths: str) -> Part:
+    """`states` [B, L, 2H] of the words `ids` [B, L]."""
     ways = [f"core.{way}_gru" for way in ("forward", "backward")]
     constants = {
         "W": np.stack([_gates(weights[f"{way}.weight_ih_l0"]) for way in ways]),
@@ -147,11 +146,13 @@ def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
     }
     node = helper.make_node
     nodes = [
-        node("Transpose", ["embedded"], ["words_first"], perm=[1, 0, 2]),
+        # The operator takes the words first, then the texts: ids are turned sooner than their rows.
+        node("Transpose", [ids], ["words_first"], perm=[1, 0]),
+        node("Gather", ["table", "words_first"], ["embedded"]),
         node("Cast", [lengths], ["lengths32"], to=TensorProto.INT32),
         node(
             "GRU",
-            ["words_first", "W", "R", "B", "lengths32"],
+            ["embedded", "W", "R", "B", "lengths32"],
             ["directions"],
             hidden_size=hidden,
             direction="bidirectional",
@@ -164,13 +165,46 @@ def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
     return nodes, constants
 
 
-def gated_convolution(weights: Mapping[str, np.ndarray]) -> Part:
-    """`states` [B, L, H] from `embedded` [B, L, width]; as in torch, what is not the text's own is zero to a layer."""
+def pool(weights: Mapping[str, np.ndarray]) -> Part:
+    """`pooled` [B, 3S] from `states` [B, L, S]: their maximum, their mean, and their mean by attention.
+
+    Both means are one product of matrices, and what is not a text's own is kept from maximum and softmax by adding a
+    number that nothing rises above: several times faster than to choose each state (LOG.md). The attention's bias is
+    left out, for it is the same for all words, and softmax does not see it.
+    """
+    constants = {
+        "attention_weight": weights["attention.weight"].T,
+        "nothing": np.array(0, np.float32),
+        "lowest": np.array(-3.0e38, np.float32),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Where", ["inside", "nothing", "lowest"], ["shut_words"]),
+        node("Unsqueeze", ["shut_words", "axis_last"], ["shut"]),  # [B, L, 1]
+        node("Add", ["states", "shut"], ["open_states"]),
+        node("ReduceMax", ["open_states"], ["highest"], axes=[1], keepdims=0),
+        node("MatMul", ["states", "attention_weight"], ["scores"]),
+        node("Add", ["scores", "shut"], ["open_scores"]),
+        node("Transpose", ["open_scores"], ["score_rows"], perm=[0, 2, 1]),
+        node("Softmax", ["score_rows"], ["attention"], axis=2),
+        node("Div", ["inside_share", "count"], ["share"]),
+        node("Unsqueeze", ["share", "axis_words"], ["shares"]),
+        node("Concat", ["shares", "attention"], ["weighing"], axis=1),  # [B, 2, L]
+        node("MatMul", ["weighing", "states"], ["means"]),
+        node("Flatten", ["means"], ["flat_means"], axis=1),
+        node("Concat", ["highest", "flat_means"], ["pooled"], axis=1),
+    ]
+    return nodes, constants
+
+
+def gated_convolution(weights: Mapping[str, np.ndarray], ids: str) -> Part:
+    """`states` [B, L, H] of the words `ids` [B, L]; as in torch, what is not the text's own is zero to a layer."""
     node = helper.make_node
     constants: dict[str, np.ndarray] = {}
     nodes = [
+        node("Gather", ["table", ids], ["embedded"]),
         node("Transpose", ["embedded"], ["channels"], perm=[0, 2, 1]),
-        node("Transpose", ["inside_share"], ["inside_channels"], perm=[0, 2, 1]),
+        node("Unsqueeze", ["inside_share", "axis_words"], ["inside_channels"]),
         node("Mul", ["channels", "inside_channels"], ["layer0"]),
     ]
     for index, gap in enumerate(DILATIONS):

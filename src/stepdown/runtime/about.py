@@ -214,7 +214,7 @@ def _task(said: Said) -> tuple[TaskKind, bool, tuple[str, ...]]:
     kind = next((kind for kind in TASK_KINDS if kind == said.value.get("kind")), None)
     if kind is None:
         raise said.fault("kind", f"one of {', '.join(TASK_KINDS)}, or a newer stepdown")
-    is_pair = said.whole_or_none("texts", 1, 2) == 2
+    is_pair = "texts" in said.value and said.whole("texts", 1, 2) == 2
     names = said.texts("label_names", _FEWEST_LABELS[kind])
     if kind == "regression" and len(names) > 1:
         raise said.fault("label_names", "one name, of the number that is predicted")

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 # Signature, and what is used of: the end of the archive, a file in the list, a file in its place.
 _END = struct.Struct("<4s4xHHLLH")
-_LISTED = struct.Struct("<4s4xHH8xLLHHH2x2xLL")
+_LISTED = struct.Struct("<4s4xHH4xLLLHHH2x2xLL")
 _PLACED = struct.Struct("<4s22xHH")
 # A list of the few files of a bundle is far shorter.
 _LONGEST_LIST = 1 << 16
@@ -31,6 +31,7 @@ class Entry(NamedTuple):
         name: as the list has it.
         is_link: it is a symbolic link.
         is_deflated: it is packed.
+        checksum: CRC-32 of what is unpacked.
         packed, size: bytes in the archive, and after unpacking.
         place, end: where its record begins, and before where it must end.
     """
@@ -38,6 +39,7 @@ class Entry(NamedTuple):
     name: str
     is_link: bool
     is_deflated: bool
+    checksum: int
     packed: int
     size: int
     place: int
@@ -60,7 +62,9 @@ def entries(file: BinaryIO) -> list[Entry]:
         if at + _LISTED.size > size:
             raise ValueError("its list of files ends too soon")
         record = _LISTED.unpack_from(listed, at)
-        signature, flags, method, packed, unpacked, name_size, extra, comment, attributes, place = record
+        signature, flags, method, checksum, packed, unpacked, name_size, extra, comment, attributes, place = (
+            record
+        )
         at += _LISTED.size
         name = listed[at : at + name_size].decode("ascii", "backslashreplace")
         at += name_size + extra + comment
@@ -73,7 +77,7 @@ def entries(file: BinaryIO) -> list[Entry]:
         ):
             raise ValueError(f"{name!r} is encrypted, or packed in another way than by deflate")
         is_link = stat.S_ISLNK(attributes >> 16)
-        found.append(Entry(name, is_link, method == _DEFLATED, packed, unpacked, place, start))
+        found.append(Entry(name, is_link, method == _DEFLATED, checksum, packed, unpacked, place, start))
     if at != size:
         raise ValueError("its list of files is damaged")
     found.sort(key=lambda entry: entry.place)
@@ -81,22 +85,23 @@ def entries(file: BinaryIO) -> list[Entry]:
 
 
 def content(file: BinaryIO, entry: Entry) -> bytes:
-    """The content of a file, at most a byte more than its size. Raises ValueError where it cannot be unpacked."""
+    """The content of a file, at most a byte more than its size. Raises ValueError where it is not as it was packed."""
     signature, name_size, extra = _PLACED.unpack(_part(file, entry.place, _PLACED.size))
     name = _part(file, entry.place + _PLACED.size, name_size)
     start = entry.place + _PLACED.size + name_size + extra
     if signature != b"PK\3\4" or name != entry.name.encode() or start + entry.packed > entry.end:
         raise ValueError(f"{entry.name!r} is not where the list says")
-    packed = _part(file, start, entry.packed)
-    if not entry.is_deflated:
-        return packed
-    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        found = unpacker.decompress(packed, entry.size + 1)
-    except zlib.error as error:
-        raise ValueError(f"{entry.name!r} cannot be unpacked") from error
-    if not unpacker.eof or unpacker.unused_data:
-        raise ValueError(f"{entry.name!r} does not end where the list says")
+    found = _part(file, start, entry.packed)
+    if entry.is_deflated:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            found = unpacker.decompress(found, entry.size + 1)
+        except zlib.error as error:
+            raise ValueError(f"{entry.name!r} cannot be unpacked") from error
+        if not unpacker.eof or unpacker.unused_data:
+            raise ValueError(f"{entry.name!r} does not end where the list says")
+    if zlib.crc32(found) != entry.checksum:
+        raise ValueError(f"{entry.name!r} has another checksum than the list says")
     return found
 
 

@@ -120,6 +120,8 @@ def split(lengths: np.ndarray, most: int = _IDS_PER_BATCH) -> list[np.ndarray]:
     Returns:
         positions in `lengths`, every one once; shortest texts first.
     """
+    if len(lengths) == 1:
+        return [np.zeros(1, np.int64)]
     order = np.argsort(lengths, kind="stable")
     ordered = lengths[order]
     # Where a longer text follows; only there is anything to decide.
@@ -145,6 +147,8 @@ def _session(content: bytes, threads: int, where: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # What it remembers of every shape costs memory and, with shapes that hardly come back, gains no time.
+    options.enable_mem_pattern = False
     options.log_severity_level = 4  # what matters comes as an exception
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Never the other format that onnxruntime reads, into which the check cannot look.

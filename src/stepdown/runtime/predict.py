@@ -28,17 +28,19 @@ _USUAL_TOP = 5
 
 @dataclass
 class Counts:
-    """What a stream came to.
+    """What a stream came to so far.
 
     Attributes:
         rows: answered, abstentions among them.
-        skipped: that could not be read.
+        skipped: left out, for they could not be read.
         abstained: that no label was probable enough for.
+        share: how much of the input that is, 0 to 1; None where nobody knows.
     """
 
     rows: int = 0
     skipped: int = 0
     abstained: int = 0
+    share: float | None = None
 
 
 def answers(
@@ -169,8 +171,16 @@ def run(
         check_scores(classifier, "--top")
     if work.abstain_below is not None:
         classifier.check_can_abstain(work.abstain_below, "--abstain-below")
-    columns, given = _given(work, stdin, is_pair=classifier.is_pair)
+    table = _table(work, is_pair=classifier.is_pair)
+    given = from_stream(stdin, is_pair=classifier.is_pair) if table is None else windows(table)
+    columns = () if table is None else table.columns
     marks = (TRUNCATED,) if work.abstain_below is None else (ABSTAINED, TRUNCATED)
+
+    def tell(counts: Counts) -> None:
+        counts.share = table.share() if table else None
+        if on_progress:
+            on_progress(counts)
+
     with (
         to_stream(stdout, marks)
         if work.output is None
@@ -182,22 +192,18 @@ def run(
             top=_USUAL_TOP if work.top is None else work.top,
             abstain_below=work.abstain_below,
         )
-        return answer_all(ask, given, sink, on_bad=on_bad, on_progress=on_progress)
+        return answer_all(ask, given, sink, on_bad=on_bad, on_progress=tell)
 
 
-def _given(
-    work: Work, stdin: BinaryIO, *, is_pair: bool
-) -> tuple[tuple[str, ...] | None, Iterator[list[Row | BadRow]]]:
-    """Names of the input's columns, where they are known before the first row, and its rows in windows."""
+def _table(work: Work, *, is_pair: bool) -> Table | None:
+    """The rows that `work` names; None for those of the standard input."""
     if work.texts:
-        table = from_texts(_texts(work.texts, is_pair=is_pair))
-    elif work.input:
+        return from_texts(_texts(work.texts, is_pair=is_pair))
+    if work.input:
         wanted = Wanted(work.columns, is_pair)
         wanted.check()
-        table = from_file(work.input, wanted)
-    else:
-        return (), from_stream(stdin, is_pair=is_pair)
-    return table.columns, windows(table)
+        return from_file(work.input, wanted)
+    return None
 
 
 def _texts(given: tuple[str, ...], *, is_pair: bool) -> list[Text]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -39,10 +39,12 @@ class Table:
     Attributes:
         columns: names of the columns, in order, where they are known before the first row; else None.
         rows: every row, or the error that stands in its place.
+        share: how much of the input was read so far, 0 to 1; None where nobody knows.
     """
 
     columns: tuple[str, ...] | None
     rows: Iterator[Row | BadRow]
+    share: Callable[[], float | None] = lambda: None
 
 
 def from_texts(texts: Iterable[Text]) -> Table:

@@ -29,6 +29,7 @@ _KEYS: dict[TaskKind, tuple[str, ...]] = {
 TRUNCATED, ABSTAINED = "truncated", "abstained"
 """Marks: true where they are on an answer; else they are not on it."""
 
+_written = json.JSONEncoder(ensure_ascii=False).encode
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -143,7 +144,7 @@ def table(put: Callable[[bytes], None], layout: Layout) -> Sink:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
+        return _written(value)
     if isinstance(value, list):
         return _delimited([value], ";").decode().rstrip("\n") if value else ""
     return "true" if value is True else value
@@ -170,7 +171,7 @@ def _free(name: str, columns: Iterable[str]) -> str:
 
 def _json(value: Answer) -> bytes:
     try:
-        return (json.dumps(value, ensure_ascii=False) + "\n").encode()
+        return (_written(value) + "\n").encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can tell
         return (json.dumps(value) + "\n").encode()
 

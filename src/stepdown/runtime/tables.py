@@ -58,27 +58,46 @@ def _lines(path: Path, wanted: Wanted) -> Table:
     if wanted.columns:
         what = "two texts with a tab between them" if wanted.is_pair else "a text"
         raise DataError(f"{path} has no columns: every line is {what}. Leave --column out.")
-    lines = enumerate(_file_lines(path), 1)
-    return Table((), (line(content, number, str(path), wanted.is_pair) for number, content in lines))
+    lines = _Lines(path)
+    rows = (line(content, number, str(path), wanted.is_pair) for number, content in enumerate(lines, 1))
+    return Table((), rows, lines.share)
 
 
-def _file_lines(path: Path) -> Iterator[bytes]:
-    with _readable(path), path.open("rb") as file:
-        while line := file.readline(LONGEST_LINE):
-            if len(line) == LONGEST_LINE:
-                raise DataError(
-                    f"{path} has a line of {LONGEST_LINE:,} bytes or more, so it is no table of texts."
-                )
-            yield line
+class _Lines:
+    """The lines of a file, as bytes with their ends, and how much of it they were so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+        self._read = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _readable(self._path), self._path.open("rb") as file:
+            while line := file.readline(LONGEST_LINE):
+                if len(line) == LONGEST_LINE:
+                    raise DataError(
+                        f"{self._path} has a line of {LONGEST_LINE:,} bytes or more, so it is no table of texts."
+                    )
+                self._read += len(line)
+                yield line
+
+    def decoded(self) -> Iterator[str]:
+        """The lines as text; bytes that are no UTF-8 become lone surrogates, and are told of the row that has them."""
+        return (line.decode("utf-8", "surrogateescape") for line in self)
+
+    def share(self) -> float:
+        """How much of the file was read, 0 to 1; it may have grown since."""
+        return min(1.0, self._read / max(1, self._size))
 
 
 def _jsonl(path: Path, wanted: Wanted) -> Table:
-    return Table(None, _jsonl_rows(path, wanted))
+    lines = _Lines(path)
+    return Table(None, _jsonl_rows(lines, path, wanted), lines.share)
 
 
-def _jsonl_rows(path: Path, wanted: Wanted) -> Iterator[Row | BadRow]:
+def _jsonl_rows(lines: _Lines, path: Path, wanted: Wanted) -> Iterator[Row | BadRow]:
     chosen = wanted.columns
-    for number, content in enumerate(_file_lines(path), 1):
+    for number, content in enumerate(lines, 1):
         if not content.strip():
             continue
         where = f"{path}, row {number}"
@@ -101,13 +120,15 @@ def _no_constant(name: str) -> Any:
 
 def _csv(path: Path, wanted: Wanted) -> Table:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
-    first = next(_file_lines(path), b"").decode("utf-8", "replace")
+    first = next(iter(_Lines(path)), b"").decode("utf-8", "replace")
     delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
-    return _delimited(path, wanted, csv.reader(_decoded(path), delimiter=delimiter, strict=True))
+    lines = _Lines(path)
+    return _delimited(lines, path, wanted, csv.reader(lines.decoded(), delimiter=delimiter, strict=True))
 
 
 def _tsv(path: Path, wanted: Wanted) -> Table:
-    return _delimited(path, wanted, _TabReader(_decoded(path)))
+    lines = _Lines(path)
+    return _delimited(lines, path, wanted, _TabReader(lines.decoded()))
 
 
 class _TabReader:
@@ -133,12 +154,7 @@ def _unquoted(cell: str) -> str:
     return cell
 
 
-def _decoded(path: Path) -> Iterator[str]:
-    # Bytes that are no UTF-8 become lone surrogates, and are told of the row in which they turn up.
-    return (line.decode("utf-8", "surrogateescape") for line in _file_lines(path))
-
-
-def _delimited(path: Path, wanted: Wanted, reader: Any) -> Table:
+def _delimited(lines: _Lines, path: Path, wanted: Wanted, reader: Any) -> Table:
     try:
         header = next(reader)
     except StopIteration:
@@ -152,7 +168,7 @@ def _delimited(path: Path, wanted: Wanted, reader: Any) -> Table:
         twice = next(name for name in header if header.count(name) > 1)
         raise DataError(f"{path} has the column {twice!r} twice. Rename one of them.")
     chosen = wanted.choose(tuple(header), path)
-    return Table(tuple(header), _delimited_rows(reader, path, header, chosen))
+    return Table(tuple(header), _delimited_rows(reader, path, header, chosen), lines.share)
 
 
 def _delimited_rows(
@@ -195,21 +211,21 @@ def _parquet(path: Path, wanted: Wanted) -> Table:
     except pyarrow.ArrowException as error:
         raise DataError(f"{path} is no Parquet file: {error}.") from error
     names = tuple(file.schema_arrow.names)
-    return Table(names, _parquet_rows(file, path, wanted.choose(names, path)))
-
-
-def _parquet_rows(file: Any, path: Path, chosen: tuple[str, ...]) -> Iterator[Row | BadRow]:
-    import pyarrow
-
+    chosen = wanted.choose(names, path)
     number = 0
-    try:
-        for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-            for value in batch.to_pylist():
-                number += 1
-                plain = {name: _plain(cell) for name, cell in value.items()}
-                yield row(number, plain, chosen, f"{path}, row {number}")
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path} is damaged after row {number}: {error}.") from error
+
+    def rows() -> Iterator[Row | BadRow]:
+        nonlocal number
+        try:
+            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
+                for value in batch.to_pylist():
+                    number += 1
+                    plain = {name: _plain(cell) for name, cell in value.items()}
+                    yield row(number, plain, chosen, f"{path}, row {number}")
+        except pyarrow.ArrowException as error:
+            raise DataError(f"{path} is damaged after row {number}: {error}.") from error
+
+    return Table(names, rows(), lambda: number / max(1, file.metadata.num_rows))
 
 
 def _plain(cell: Any) -> Any:

@@ -221,7 +221,7 @@ class Model(BaseModel):
     ]
     parameters: int | None
     max_length: Annotated[int, Field(description="Ids that are read of a text.")]
-    card: Annotated[str, Field(description="The bundle's README.md, Markdown.")]
+    card: Annotated[str, Field(description="The bundle's README.md, Markdown, without its metadata.")]
     limits: LimitsTold
 
 

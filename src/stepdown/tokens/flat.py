@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -32,7 +33,7 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.truncated)
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Ids of each text: int64, shape [n]."""
         return np.diff(self.offsets)
@@ -60,6 +61,9 @@ class Tokens:
             ids, int64, shape [B, L] with L the longest of them, and lengths, int64, shape [B].
         """
         lengths = self.lengths[indices]
+        if len(indices) == 1:  # nothing to pad, and the answer to one text is waited for
+            start = self.offsets[indices[0]]
+            return self.ids[start : start + lengths[0]].astype(np.int64)[None], lengths
         longest = int(lengths.max(initial=0))
         columns = np.arange(longest)
         positions = self.offsets[:-1][indices][:, None] + columns

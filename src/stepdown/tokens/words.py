@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 import unicodedata
 from collections.abc import Sequence
 from itertools import chain
@@ -60,6 +61,8 @@ _WORD = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
+# ASCII signs that are read as they stand.
+_SIGNS = frozenset(string.punctuation) - {"`"}
 # A sign repeated more often means what it means three times.
 _MOST_REPEATS = 3
 LONGEST_ENTRY = 100
@@ -190,7 +193,10 @@ class Words:
         return {"kind": self.kind, "files": [FILE], "normalisation": normalisation}
 
     def _encode(self, chunk: str) -> bytes:
-        return b"".join([self._ids.get(word) or self._spell(word) for word in self._split(chunk)])
+        row = b""
+        for word in self._split(chunk):  # mostly one or two: sooner than a list and a join
+            row += self._ids.get(word) or self._spell(word)
+        return row
 
     def _spell(self, word: str) -> bytes:
         """The longest entry that starts here, again and again; one unknown id for a run that none starts."""
@@ -212,11 +218,11 @@ class Words:
 
     def _split(self, chunk: str) -> tuple[str, ...]:
         """The words of a chunk without white space (or of one part of it)."""
+        if chunk.isascii() and (plain := _plain_words(chunk.lower() if self.lowercase else chunk)):
+            return plain
         text = _normalise(chunk)
         if self.lowercase:
             text = text.lower()
-        if text.isascii() and text.isalnum() and text.lower() != "cannot":
-            return (text,)  # what the pattern says too, sooner
         kinds = text if text.isascii() else _kinds(text)
         found = []
         for match in _WORD.finditer(kinds):
@@ -227,12 +233,27 @@ class Words:
         return tuple(found)
 
 
+def _plain_words(chunk: str) -> tuple[str, ...]:
+    """The words of the commonest ASCII chunks, as normalisation and the pattern find them, sooner; () for all others.
+
+    These are a word, a word with one sign before or behind it, and a word with 's.
+    """
+    found: tuple[str, ...] = ()
+    if chunk.isalnum():
+        word, found = chunk, (chunk,)
+    elif (word := chunk[:-1]).isalnum() and chunk[-1] in _SIGNS:
+        found = (word, chunk[-1])
+    elif (word := chunk[1:]).isalnum() and chunk[0] in _SIGNS and chunk[0] != "'":
+        found = (chunk[0], word)
+    elif (word := chunk[:-2]).isalnum() and chunk[-2:].lower() == "'s":
+        found = (word, chunk[-2:])
+    return () if word.lower() == "cannot" else found
+
+
 def _normalise(chunk: str) -> str:
     if not (chunk.isascii() and chunk.isprintable()):
         chunk = unicodedata.normalize("NFKC", chunk.translate(_PLAIN))
         chunk = "".join(map(_kept, chunk))
-    elif chunk.isalnum():
-        return chunk
     elif "`" in chunk:
         chunk = chunk.replace("`", "'")
     return _TREEBANK.sub(_plain_treebank, chunk)

@@ -1,10 +1,10 @@
 // Asks the model that runs in this tab, in a worker beside the page.
 
 const WORKER = "engine/worker.js";
-const FROM_DISK = "Opened as a file, a page may not read what lies beside it. Start python3 -m http.server in its folder, "
-  + "and open http://localhost:8000.";
-const NOT_LOADED = "The program that runs the model could not be loaded. Is the whole folder there, and are its .js files "
-  + "sent as JavaScript?";
+const FROM_DISK = "Opened as a file, a page may not read what lies beside it. Start python3 -m http.server in its "
+  + "folder, and open http://localhost:8000.";
+const NOT_LOADED = "The program that runs the model could not be loaded. Is the whole folder there, and are its .js "
+  + "files sent as JavaScript?";
 
 const waiting = new Map();  // number of a question → what its answer, or a problem, is told to
 let questions = 0, obstacle = "";

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stepdown.runtime.graph import sizes, values
-from stepdown.runtime.graph.onnx import FLOAT32, INT64, MOST_DIMS, Graph, Node
+from stepdown.runtime.graph.onnx import FLOAT32, INT64, ITEM_BYTES, MOST_DIMS, Graph, Node
 from stepdown.runtime.graph.operators import RULES
 from stepdown.runtime.graph.rules import NOTHING
 from stepdown.runtime.graph.values import Tensor
@@ -81,6 +81,8 @@ def _outputs(node: Node, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         raise ValueError(f"its operator {node.operator} was not understood: {error}") from error
     except (IndexError, TypeError) as error:
         raise ValueError(f"its operator {node.operator} has other inputs than it should") from error
+    if any(one.type not in ITEM_BYTES for one in found):
+        raise ValueError(f"its operator {node.operator} lacks an input")
     if len(found) < len(node.outputs) or any(len(one.dims) > MOST_DIMS for one in found):
         raise ValueError(f"its operator {node.operator} has more outputs or dimensions than it can")
     return found

@@ -32,8 +32,11 @@ export async function read(base) {
   return { about, files };
 }
 
-// The text of its README.md; empty where it has none.
-export const card = ({ files }) => new TextDecoder().decode(files.get(CARD) ?? new Uint8Array());
+// The text of its README.md, without the metadata that opens it for a hub; empty where it has none.
+export function card({ files }) {
+  const text = new TextDecoder().decode(files.get(CARD) ?? new Uint8Array());
+  return text.replace(/^---[ \t]*\r?\n(?:.*\n)*?---[ \t]*(?:\r?\n)+/, "");
+}
 
 export function decoded(content, name) {
   try {

@@ -6,7 +6,7 @@
 
 import { card, decoded, parsed, read } from "./bundle.js";
 import { Network } from "./network.js";
-import { applies, probabilities, ranked, rounded, shortest } from "./outputs.js";
+import { probabilities, ranked, reaches, rounded, shortest } from "./outputs.js";
 import { sentences } from "./sentences.js";
 import { BertWordPiece } from "./wordpiece.js";
 import { Words } from "./words.js";
@@ -38,13 +38,15 @@ export class Classifier {
 
   // What is said of each text, as `stepdown predict` tells it.
   //
-  // inputs  texts, or pairs (lists of two) where it reads pairs
-  // top     how many labels to score, best first; 0 for all
-  async answers(inputs, top = 5, signal = undefined) {
+  // inputs        texts, or pairs (lists of two) where it reads pairs
+  // top           how many labels to score, best first; 0 for all
+  // abstainBelow  gives no label where the highest probability is less; null: always
+  // signal        ends the work
+  async answers(inputs, { top = 5, abstainBelow = null, signal } = {}) {
     const { logits, truncated } = await this.read(inputs, signal);
     return inputs.map((text, index) => ({
       text,
-      ...this.said(logits[index], top),
+      ...this.said(logits[index], top, abstainBelow),
       ...(truncated[index] ? { truncated: true } : {}),
     }));
   }
@@ -55,7 +57,7 @@ export class Classifier {
     const encoded = this.encode(texts);
     const truncated = encoded.map((one) => one.truncated);
     const { longTexts } = this.about;
-    const isLong = encoded.map(({ ids, truncated: cut }) => longTexts !== null && (ids.length > longTexts.above || cut));
+    const isLong = encoded.map((one) => longTexts !== null && (one.ids.length > longTexts.above || one.truncated));
     const alone = longTexts?.read === "sentences";
     const whole = indices(isLong, (long) => !(long && alone));
     const said = await this.network.run(whole.map((index) => encoded[index].ids), signal);
@@ -65,7 +67,8 @@ export class Classifier {
     const parts = await this.readSentences(long.map((index) => texts[index][0]), signal);
     parts.forEach((part, place) => {
       const index = long[place];
-      logits[index] = alone ? part.logits : part.logits.map((value, at) => Math.fround((value + logits[index][at]) / 2));
+      const mean = (value, at) => Math.fround((value + logits[index][at]) / 2);
+      logits[index] = alone ? part.logits : part.logits.map(mean);
       truncated[index] = part.truncated || (!alone && truncated[index]);
     });
     return { logits, truncated };
@@ -94,7 +97,8 @@ export class Classifier {
   // The one text of an input, or the two of a pair, as a tokenizer takes them.
   checked(input) {
     const { isPair } = this.about, texts = isPair ? input : [input];
-    if (!Array.isArray(texts) || texts.length !== (isPair ? 2 : 1) || !texts.every((text) => typeof text === "string")) {
+    const isText = (text) => typeof text === "string";
+    if (!Array.isArray(texts) || texts.length !== (isPair ? 2 : 1) || !texts.every(isText)) {
       throw new Error(`The model reads ${isPair ? "pairs of texts, each a list of two" : "single texts"}.`);
     }
     return texts.map((text) => text.replaceAll("\x1f", " "));
@@ -104,15 +108,22 @@ export class Classifier {
     return texts.map((parts) => this.tokenizer.encode(parts, this.about.maxLength));
   }
 
-  said(logits, top) {
+  said(logits, top, abstainBelow = null) {
     const { task, labelNames, temperature, thresholds } = this.about;
     if (task === "regression") return { value: shortest(logits[0]) };
-    const shares = probabilities(task, logits, temperature), best = ranked(shares);
+    const shares = probabilities(task, logits, temperature);
+    // Of one label the logits decide: at a high temperature probabilities may round to the same.
+    const best = ranked(task === "multi-label" ? shares : logits);
     const scored = best.slice(0, top || undefined).map((index) => [labelNames[index], rounded(shares[index], 6)]);
     const scores = Object.fromEntries(scored);
-    if (task === "single-label") return { label: scored[0][0], score: scored[0][1], scores };
-    const own = best.filter((index) => applies(shares[index], thresholds[index]));
-    return { labels: own.map((index) => labelNames[index]), scores };
+    const abstains = abstainBelow !== null && !shares.some((share) => reaches(share, abstainBelow));
+    const mark = abstains ? { abstained: true } : {};
+    if (task === "single-label") {
+      const [[label, score]] = scored;
+      return { label: abstains ? null : label, score, scores, ...mark };
+    }
+    const own = abstains ? [] : best.filter((index) => reaches(shares[index], thresholds[index]));
+    return { labels: own.map((index) => labelNames[index]), scores, ...mark };
   }
 }
 

@@ -11,10 +11,11 @@ const MOST_CHARACTERS = 1000000;
 const UNSPACED = "\\u3005-\\u30ff\\u3400-\\u9fff\\uf900-\\ufaff\\u{20000}-\\u{323af}";
 const WORD = new RegExp(`[${UNSPACED}]|[^${SPACE}${UNSPACED}]+`, "gu");
 
-// The words of a text, or of both of a pair, as { index: of the text, start, end }, which count UTF-16 units. Where they
-// are too many, neighbours go together, as few as keep the cost bounded.
+// The words of a text, or of both of a pair, as { index: of the text, start, end }, which count UTF-16 units. Where
+// they are too many, neighbours go together, as few as keep the cost bounded.
 export function pieces(texts) {
-  const words = texts.map((text) => Array.from(text.matchAll(WORD), ({ index, 0: word }) => [index, index + word.length]));
+  const found = texts.map((text) => Array.from(text.matchAll(WORD)));
+  const words = found.map((own) => own.map(({ index, 0: word }) => [index, index + word.length]));
   const characters = texts.reduce((total, text) => total + size(text), 0);
   const most = Math.max(LEAST_PIECES, Math.min(MOST_PIECES, Math.floor(MOST_CHARACTERS / (characters + 1))));
   const together = Math.max(1, Math.ceil(words.flat().length / most));

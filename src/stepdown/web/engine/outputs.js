@@ -10,11 +10,11 @@ export function probabilities(task, logits, temperature) {
   return weights.map((weight) => Math.fround(weight / sum));
 }
 
-// Labels, most probable first; of equal ones the first.
-export const ranked = (shares) => shares.map((_, index) => index).sort((a, b) => shares[b] - shares[a]);
+// Positions of numbers, the largest first; of equal ones the first.
+export const ranked = (values) => values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
 
-// Whether a label's probability is at least its threshold, both as float32.
-export const applies = (share, threshold) => share >= Math.fround(threshold);
+// Whether a probability is at least a threshold, both as float32.
+export const reaches = (share, threshold) => share >= Math.fround(threshold);
 
 // A float32 with no more digits than tell it from others.
 export function shortest(value) {

@@ -15,8 +15,8 @@ const END = new RegExp(
   "gu",
 );
 const ABBREVIATIONS = new Set(
-  ("mr mrs ms dr prof rev hon gen col lt sgt capt maj gov sen rep pres st mt jr sr vs no nos vol fig figs dept inc ltd "
-    + "co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec")
+  ("mr mrs ms dr prof rev hon gen col lt sgt capt maj gov sen rep pres st mt jr sr vs no nos vol fig figs dept inc "
+    + "ltd co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec")
     .split(" "),
 );
 

@@ -34,13 +34,13 @@ export class Service {
     };
   }
 
-  async predict({ texts, top = 5 }, signal) {
-    return { predictions: await this.classifier.answers(texts, top, signal) };
+  async predict({ texts, top, abstain_below: abstainBelow }, signal) {
+    return { predictions: await this.classifier.answers(texts, { top, abstainBelow, signal }) };
   }
 
-  async explain({ text, label, top = 5 }, signal) {
+  async explain({ text, label, top }, signal) {
     const { task, isPair, labelNames, temperature } = this.classifier.about;
-    const [prediction] = await this.classifier.answers([text], top, signal);
+    const [prediction] = await this.classifier.answers([text], { top, signal });
     const texts = [text].flat(), found = pieces(texts);
     const variants = [texts, ...found.map((piece) => without(texts, piece))];
     const { logits } = await this.classifier.read(isPair ? variants : variants.flat(), signal);

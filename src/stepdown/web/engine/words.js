@@ -90,7 +90,7 @@ export class Words {
     let text = chunk;
     for (const [signs, plain] of PLAIN) text = text.replace(signs, plain);
     text = text.normalize("NFKC").replace(/\p{Cs}/gu, "\ufffd").replace(/[\p{Cc}\p{Cf}\ufe00-\ufe0f]/gu, "");
-    text = text.replace(TREEBANK, (_, bracket, escaped) => (bracket ? BRACKETS[bracket.toLowerCase()] : escaped || '"'));
+    text = text.replace(TREEBANK, (_, sign, escaped) => (sign ? BRACKETS[sign.toLowerCase()] : escaped || '"'));
     return this.lowercase ? text.toLowerCase() : text;
   }
 
