@@ -559,7 +559,14 @@ def test_interrupted_it_leaves_nothing_half_sent(where: str, hub: Hub, run: Path
     hub.stall(where)
     command = [sys.executable, "-m", "stepdown", "push", str(run), "me/toy"]
     environment = settings(hub, tmp_path, HF_TOKEN="hf_mine")
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell runs in the background ignores interrupts, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         while not hub.asked(where) and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
