@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from stepdown import __version__
-from stepdown.errors import StepdownError, missing_extra
+from stepdown.errors import StepdownError, inert, missing_extra
 
 # Command → module and the first line of its help, in the order of a user's day.
 _COMMANDS = {
@@ -84,7 +84,7 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except StepdownError as error:
-        click.echo(f"stepdown: {error}", err=True)
+        click.echo(f"stepdown: {inert(str(error))}", err=True)  # it may quote what a stranger made
         code = error.exit_code
     except BrokenPipeError:
         # The reader has what it wanted; without this the interpreter would complain at exit.
