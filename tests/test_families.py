@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from stepdown import Classifier, packing, recipe, runs, store
-from stepdown.cli import cli
 from stepdown.students import saved
-from tests.conftest import corpus
+from tests.conftest import invoke, write_reviews
 
 RUNGS = {
     "conv": ('model = "compact"\nmax_params = 15_000\ncore = "conv"', "gated convolution, 93 words"),
@@ -57,12 +55,9 @@ def test_a_ladder_that_ends_in_it(name: str, toy_recipe: Callable[..., Path], tm
     assert f"What it is: {description}" in (out / "bundle" / "README.md").read_text(encoding="utf-8")
     # Asked again, nothing is left to do, and the plan knows what was built.
     assert runs.finished(runs.open_run(recipe.load(path), out)) is not None
-    texts, labels = corpus(100, seed=7)
-    rows = "".join(f"{text},{label}\n" for text, label in zip(texts, labels, strict=True))
-    (tmp_path / "more.csv").write_text("review,verdict\n" + rows, encoding="utf-8")
-    words = ["evaluate", str(out / "cells" / chosen), str(tmp_path / "more.csv"), "--json"]
-    words += ["--text", "review", "--label", "verdict", "--against", str(out / "bundle")]
-    told = CliRunner().invoke(cli, words)
+    more = write_reviews(tmp_path / "more.csv", 100, seed=7)
+    words = ("--json", "--text", "review", "--label", "verdict", "--against", out / "bundle")
+    told = invoke("evaluate", out / "cells" / chosen, more, *words)
     assert told.exit_code == 0, told.output
     document = json.loads(told.stdout)
     assert document["metrics"]["accuracy"]["value"] > 0.85

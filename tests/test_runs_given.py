@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 import stepdown
 from stepdown import packing, recipe, results, runs
-from stepdown.cli import cli
 from stepdown.errors import DataError, InputError, ModelError
 from stepdown.ladder.called import name_of
 from stepdown.ladder.context import Ended
 from stepdown.ladder.estimate import estimate
 from stepdown.students import building, embeddings, huggingface
-from tests.conftest import GOOD, corpus, make_teacher
+from tests.conftest import GOOD, corpus, invoke, make_teacher
 
 
 def scores(texts: Sequence[str], noise: float = 0.0) -> list[list[float]]:
@@ -66,10 +64,6 @@ def worked(described: dict[str, Any], out: Path) -> list[str]:
     context = runs.open_run(recipe.parse(described), out)
     runs.work_through(context, lambda event: done.append(event.cell) if isinstance(event, Ended) else None)
     return done
-
-
-def invoke(*words: object) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
 
 
 def test_ready_soft_labels_teach_a_ladder(tmp_path: Path) -> None:
