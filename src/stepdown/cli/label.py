@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -88,11 +87,8 @@ def label(
             labelling.Wanted(columns, scores, prefix),
             lambda counts: progress(counts.rows),
         )
-    except BrokenPipeError:
-        # Whoever read our output has enough. What is still buffered must not fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
-    progress.end()
+    finally:
+        progress.end()
     if counts.without_text:
         click.echo(f"Rows without a text, left out: {counts.without_text:,}.", err=True)
     if target is None:
