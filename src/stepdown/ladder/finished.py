@@ -148,4 +148,4 @@ def unit(context: Context) -> Unit | None:
     found = outputs(context, TEACHER, "selection")
     if found is None:
         found = given.labeller(context).ask(dataset.train.texts[: given.CHECKED])
-    return Unit(float(found.mean(dtype=np.float64)), float(found.std(dtype=np.float64)) or 1.0)
+    return Unit.of(found)
