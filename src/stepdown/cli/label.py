@@ -11,6 +11,7 @@ import click
 
 from stepdown import assets, labelling
 from stepdown.classifiers import named
+from stepdown.cli.columns import column
 from stepdown.cli.counting import RowProgress
 from stepdown.cli.progress import Fetching
 from stepdown.errors import InputError
@@ -25,13 +26,7 @@ from stepdown.propose import name_of
     metavar="FILE",
     help="A .jsonl, .csv or .parquet file; - is stdout, as JSON lines.  [default: NAME.labelled.jsonl]",
 )
-@click.option(
-    "--column",
-    "columns",
-    metavar="NAME",
-    multiple=True,
-    help="The column that holds the text; twice for the two of a pair.  [default: found by its name]",
-)
+@column
 @click.option(
     "--scores",
     type=click.Choice(["probabilities", "logits"]),

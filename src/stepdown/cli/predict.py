@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepdown.cli.columns import column
 from stepdown.cli.counting import RowProgress
 from stepdown.errors import InputError
 
@@ -25,13 +26,7 @@ _MOST_TOLD = 5
 @click.option(
     "--input", "source", metavar="FILE", help="A .csv, .tsv, .jsonl, .txt or .parquet file; - is stdin."
 )
-@click.option(
-    "--column",
-    "columns",
-    metavar="NAME",
-    multiple=True,
-    help="The column that holds the text; twice for the two of a pair.  [default: found by its name]",
-)
+@column
 @click.option(
     "--output", metavar="FILE", help="Write to a file, a table if it is a .csv or .tsv; - is stdout."
 )
