@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 import stepdown
 from stepdown import packing, recipe, results, runs
 from stepdown.errors import DataError, InputError, ModelError
+from stepdown.ladder import given, rungs
 from stepdown.ladder.called import name_of
 from stepdown.ladder.context import Ended
 from stepdown.ladder.estimate import estimate
@@ -140,6 +142,19 @@ def test_check_says_what_the_scores_are_and_how_good(tmp_path: Path) -> None:
     assert "It is right on " in told.output
     assert "It says nothing of any of the 100 report texts, so it is not measured there" in told.output
     assert "embeddings begin at random" in told.output
+
+
+def test_embeddings_that_nobody_lent_learn_at_the_full_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [row | {"other": f"word{at % 60}"} for at, row in enumerate(rows(400))]
+    described = wanted({"source": write(tmp_path / "pairs.jsonl", pairs), "text": ["text", "other"]})
+    context = runs.open_run(recipe.parse(described), tmp_path / "run")
+    settings = context.recipe.resolved_rung(0)
+    assert rungs._embedding_rate(context, settings) == 1.0
+    assert rungs._embedding_rate(context, replace(settings, embedding_rate=0.3)) == 0.3
+    monkeypatch.setattr(given, "initial_of", lambda context: given.INITIAL)
+    assert rungs._embedding_rate(context, settings) == 0.1
 
 
 def test_columns_in_the_wrong_order_are_noticed(tmp_path: Path) -> None:
