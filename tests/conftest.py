@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from hypothesis import settings
 
 from stepdown.cli import cli
+from tests.browser import Browser, find
 
 # A busy machine fails no test.
 settings.register_profile("stepdown", deadline=None)
@@ -44,6 +45,15 @@ def write_reviews(path: Path, n: int = 600, seed: int = 0) -> Path:
 def invoke(*words: object) -> Result:
     """What the command does with some words, in this process."""
     return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser that opens pages one after the other."""
+    program = find()
+    assert program is not None, "tests of pages are skipped without one"
+    with Browser(program, tmp_path_factory.mktemp("browser")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
