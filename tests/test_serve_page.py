@@ -43,13 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    assert PROGRAM is not None
-    with Browser(PROGRAM, tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
 @pytest.fixture
 def page(browser: Browser, server: Served) -> Iterator[Browser]:
     browser.events.clear()

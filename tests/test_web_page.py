@@ -46,13 +46,6 @@ def url(sites: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    assert PROGRAM is not None
-    with Browser(PROGRAM, tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
 def faults(page: Browser) -> list[dict[str, Any]]:
     wrong = (
         "Log.entryAdded",
