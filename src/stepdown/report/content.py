@@ -340,7 +340,12 @@ def _cost(results: Results) -> tuple[str, ...]:
 def _majority(results: Results) -> list[str]:
     """Which rungs are not shown to beat a model that reads no text: that always names the commonest label."""
     split = results.data.facts.splits.get("report")
-    if results.data.task != "single-label" or results.metric != "accuracy" or split is None or not split.labels:
+    if (
+        results.data.task != "single-label"
+        or results.metric != "accuracy"
+        or split is None
+        or not split.labels
+    ):
         return []
     label, most = max(split.labels.items(), key=lambda item: item[1])
     share = most / max(1, sum(split.labels.values()))
