@@ -30,6 +30,7 @@ RUNGS = {
     "model": "what it is: the table in README.md",
     "max_params": "the budget of `compact` and `bag`, never exceeded, embeddings included",
     "max_bytes": "the same in bytes, tokenizer included, in place of max_params",
+    "max_length": "longer texts are cut to so many tokens by this rung",
     "core": 'what a `compact` student reads with; gated convolutions, `"conv"`, learn at 8e-3 by default',
 }
 COMPARE = {"arms": "ways to train the last rung", "seeds": "times that each is trained"}

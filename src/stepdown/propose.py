@@ -20,7 +20,7 @@ from stepdown.data.table import Table, listing
 from stepdown.data.understand import Stated, understand
 from stepdown.errors import DataError
 from stepdown.recipe.schema import ARMS, Arm
-from stepdown.recipe.settings import epochs_for, views_for
+from stepdown.recipe.settings import epochs_for, rung_length_for, views_for
 from stepdown.recipe.template import USUAL_TEACHER
 
 # What the proposed recipe (teacher demo:minilm-l6, compact 1M and 250K, four arms) takes on two cores: 25 minutes for
@@ -49,6 +49,7 @@ class Proposal:
         views: of each labelled text, for the teacher to label.
         teacher: the model at the top; None where the user has to name one.
         arms: to be compared.
+        rung_length: to how many tokens the students cut texts; None for as many as the teacher.
         seeds: that fit into the time.
         minutes: that a run with these seeds takes on two cores, estimated.
         notes: for the head of the recipe: what was found and what a user should know, a sentence or two each.
@@ -61,6 +62,7 @@ class Proposal:
     splits: dict[str, int]
     label_names: tuple[str, ...]
     views: int
+    rung_length: int | None
     seeds: int
     minutes: float
     notes: tuple[str, ...]
@@ -77,6 +79,7 @@ class Proposal:
             "teacher": self.teacher,
             "arms": self.arms,
             "views": self.views,
+            "rung_length": self.rung_length,
             "seeds": self.seeds,
             "notes": self.notes,
         }
@@ -119,7 +122,8 @@ def propose(
     train = splits["train"]
     lengths = hashing.words(train.texts).lengths
     views = 0 if task.is_pair else views_for(len(train.texts))
-    seeds, minutes, reason = fitting_seeds(len(train.texts), _words_read(lengths), views)
+    rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
+    seeds, minutes, reason = fitting_seeds(len(train.texts), *_words_read(lengths, rung_length, views))
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
         name=name_of(source),
@@ -129,12 +133,13 @@ def propose(
         splits=labelled,
         label_names=task.label_names,
         views=views,
+        rung_length=rung_length,
         seeds=seeds,
         minutes=minutes,
         notes=(
             *_labels(task, known, columns),
             _splits(labelled),
-            _lengths(lengths),
+            _lengths(lengths, rung_length),
             *_siblings(source, splits),
             *notes,
             f"{reason}{_of_another(teacher)}",
@@ -172,7 +177,8 @@ def _of_texts(
     lengths = np.concatenate(parts)
     is_pair = len(text) == 2
     views = 0 if is_pair else views_for(len(lengths))
-    seeds, minutes, reason = fitting_seeds(len(lengths), _words_read(lengths), views)
+    rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
+    seeds, minutes, reason = fitting_seeds(len(lengths), *_words_read(lengths, rung_length, views))
     measured = [split for split in found.tables if split != "train"]
     others = [name for name in train.columns if name not in text]
     what = "pairs of texts" if is_pair else "texts"
@@ -189,6 +195,7 @@ def _of_texts(
         splits={},
         label_names=(),
         views=views,
+        rung_length=rung_length,
         seeds=seeds,
         minutes=minutes,
         notes=(
@@ -197,7 +204,7 @@ def _of_texts(
             has if teacher else fill_in,
             *([f"{listing(measured)} are left aside for lack of labels in train."] if measured else []),
             *([_aside(text, others)] if others else []),
-            _lengths(lengths),
+            _lengths(lengths, rung_length),
             *found.notes,
             f"{reason}{_of_another(teacher or 'yours')}",
         ),
@@ -223,12 +230,17 @@ def _of_another(teacher: str | None) -> str:
     )
 
 
-def _words_read(lengths: NDArray[np.int64]) -> float:
-    return float(np.minimum(lengths, _MOST_WORDS).mean())
+def _words_read(lengths: NDArray[np.int64], rung_length: int | None, views: int) -> tuple[float, int, float]:
+    """What `fitting_seeds` asks of lengths: words that the teacher reads of a text, views, words that students read."""
+    words, by_students = (
+        float(np.minimum(lengths, most).mean()) for most in (_MOST_WORDS, rung_length or _MOST_WORDS)
+    )
+    return words, views, by_students
 
 
-def _lengths(lengths: NDArray[np.int64]) -> str:
-    return f"Texts of train: {int(np.median(lengths))} words in the median, {int(lengths.max()):,} at most."
+def _lengths(lengths: NDArray[np.int64], rung_length: int | None) -> str:
+    told = f"Texts of train: {int(np.median(lengths))} words in the median, {int(lengths.max()):,} at most."
+    return f"{told}{_cut(lengths, rung_length)}"
 
 
 def _described(columns: Columns, task: Task) -> dict[str, object]:
@@ -266,13 +278,27 @@ def _labels(task: Task, labels: NDArray[np.int64], columns: Columns) -> list[str
     return [*told, *_rare(names, answers.sum(axis=0))]
 
 
-def fitting_seeds(texts: int, words: float, views: int = 0) -> tuple[int, float, str]:
+def _cut(lengths: NDArray[np.int64], rung_length: int | None) -> str:
+    """Who reads how much of texts that are too long for the teacher, int64 [texts] words."""
+    if rung_length is None:
+        return ""
+    share = float((lengths > _MOST_WORDS).mean())
+    return (
+        f" The teacher reads about the first {_MOST_WORDS} words, which cuts {share:.0%} of them "
+        f"(data.max_length = 256 has it read more, in twice the time); the students read up to {rung_length:,}."
+    )
+
+
+def fitting_seeds(
+    texts: int, words: float, views: int = 0, by_students: float | None = None
+) -> tuple[int, float, str]:
     """How many seeds, at most three, finish within the time that a first run should take.
 
     Args:
         texts: of train.
-        words: mean of those that are read of a text.
+        words: mean of those that the teacher reads of a text.
         views: of each of them.
+        by_students: mean of those that students read of a text; None for as many.
 
     Returns:
         the seeds, the minutes that they take on two cores (estimated), and both in a sentence.
@@ -280,8 +306,10 @@ def fitting_seeds(texts: int, words: float, views: int = 0) -> tuple[int, float,
     learnt = texts * (1 + views)
     shared = _SHARED * texts / _TEXTS
     per_seed = _PER_SEED * learnt * epochs_for(learnt) / _READ
+    students = words if by_students is None else by_students
     minutes = {
-        seeds: _MINUTES * words / _WORDS * (shared + per_seed * seeds) for seeds in range(1, SEEDS + 1)
+        seeds: _MINUTES / _WORDS * (words * shared + students * per_seed * seeds)
+        for seeds in range(1, SEEDS + 1)
     }
     seeds = max((number for number, took in minutes.items() if took <= _MINUTES), default=1)
     took = f"a run takes {_duration(minutes[seeds])} on 2 cores, estimated"

@@ -102,6 +102,7 @@ def template(
     teacher: str | None = USUAL_TEACHER,
     arms: Sequence[str] = ARMS,
     views: int = 0,
+    rung_length: int | None = None,
     seeds: int = 3,
     notes: Sequence[str] = (),
 ) -> str:
@@ -115,6 +116,7 @@ def template(
         teacher: the model at the top; None leaves a line to be filled in.
         arms: that are compared.
         views: of each labelled text, for the teacher to label.
+        rung_length: to how many tokens the students cut texts; None for as many as the teacher.
         seeds: of the comparison.
         notes: lines for the head, in the caller's words.
 
@@ -154,9 +156,13 @@ def template(
             _line("[distill]", None, "each rung may say otherwise"),
             *_table(DISTILL, DistillSpec, {"temperature": 1.0, "soft_weight": 1.0, "hard_weight": 0.0}),
             "",
-            *_rung(1_000_000, 'or "bag" (fastest), a hub id, a folder, "teacher:3" (its first 3 layers)'),
+            *_rung(
+                1_000_000,
+                'or "bag" (fastest), a hub id, a folder, "teacher:3" (its first 3 layers)',
+                rung_length,
+            ),
             "",
-            *_rung(250_000, "the last rung is the student"),
+            *_rung(250_000, "the last rung is the student", rung_length),
             "",
             "[compare]",
             "# Ways to train the student: direct from the labels, one-hop from the teacher, chain from the",
@@ -194,7 +200,7 @@ def run_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).lstrip(".-")[:60].rstrip(".-") or "run"
 
 
-def _rung(max_params: int, says: str) -> list[str]:
+def _rung(max_params: int, says: str, max_length: int | None) -> list[str]:
     training = {key: getattr(DEFAULTS["compact"], key) for key in TRAINING}
     return [
         "[[rungs]]",
@@ -202,6 +208,12 @@ def _rung(max_params: int, says: str) -> list[str]:
         _line("max_params", max_params, "never exceeded, embeddings included"),
         _line("max_bytes", 4 * max_params, "instead of max_params: of weights and tokenizer", off=True),
         _line("core", DEFAULT_CORE, '"conv" reads with gated convolutions instead of a GRU', off=True),
+        _line(
+            "max_length",
+            max_length or DataSpec.model_fields["max_length"].default,
+            "longer texts are cut to so many tokens by this rung; if absent, to data.max_length",
+            off=max_length is None,
+        ),
         *(
             _line(key, _EXAMPLES.get(key) if training[key] is None else training[key], says, off=True)
             for key, says in TRAINING.items()
