@@ -119,6 +119,33 @@ def test_rows_get_a_score_for_each_label_and_are_read_back(
     assert np.allclose(logit[:, 1] - logit[:, 0], margins, atol=1e-4)
 
 
+def test_rows_of_json_lines_keep_the_keys_that_each_has(packed: dict[str, Path], tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": f"good {at}"} for at in range(150)]
+    rows[120] |= {"note": {"by": "me"}}
+    rows[3] |= {"stars": 4}
+    source = tmp_path / "rows.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert label(packed["single"], source, "--output", tmp_path / "out.jsonl").exit_code == 0
+    written = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    own = [{key: cell for key, cell in json.loads(line).items() if "score_" not in key} for line in written]
+    assert own == rows
+    # The columns of other files are fixed, and nothing of a row is left out unsaid.
+    for name in ("out.csv", "out.parquet"):
+        told = label(packed["single"], source, "--output", tmp_path / name)
+        assert isinstance(told.exception, DataError)
+        assert "row 121 has 'note', which none of the first 100 rows has" in str(told.exception)
+        assert not (tmp_path / name).exists()
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows[:120]), encoding="utf-8")
+    assert label(packed["single"], source, "--output", tmp_path / "out.csv").exit_code == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        assert [row["stars"] for row in csv.DictReader(file)][2:5] == ["", "4", ""]
+    rows[130] |= {"score_negative": 1}
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    told = label(packed["single"], source, "--output", tmp_path / "taken.jsonl")
+    assert isinstance(told.exception, DataError)
+    assert "row 131: there is a column 'score_negative' already" in str(told.exception)
+
+
 def test_logits_are_written_as_they_are(model: tuple[Path, TextModel], tmp_path: Path) -> None:
     reviews(tmp_path / "reviews.jsonl")
     words = (

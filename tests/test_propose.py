@@ -4,9 +4,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from stepdown import data, recipe
-from stepdown.errors import DataError
+from stepdown.cli import cli
+from stepdown.errors import DataError, InputError
 from stepdown.propose import fitting_seeds, propose
 from stepdown.recipe.settings import rung_length_for, views_for
 
@@ -156,6 +158,86 @@ def test_data_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         propose(str(write(tmp_path / "a.csv", labels="a", header="text,label")))
     with pytest.raises(DataError, match="no such file"):
         propose(str(tmp_path / "b.csv"))
+
+
+TEXTS = [f"some text of the kind {at}" for at in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "text", "task"),
+    [
+        ("texts.txt", TEXTS, ["text"], "texts without labels"),
+        ("texts.csv", ["words", *TEXTS], ["words"], "texts without labels"),
+        (
+            "texts.jsonl",
+            [f'{{"id": {at}, "body": "{text}", "label": null}}' for at, text in enumerate(TEXTS)],
+            ["body"],
+            "texts without labels",
+        ),
+        (
+            "pairs.csv",
+            ["id,question1,question2", *(f"{at},{text},and {text}" for at, text in enumerate(TEXTS))],
+            ["question1", "question2"],
+            "pairs of texts without labels",
+        ),
+    ],
+)
+def test_texts_without_labels_wait_for_a_teacher(
+    name: str, lines: list[str], text: list[str], task: str, tmp_path: Path
+) -> None:
+    path = table(tmp_path / name, lines[0], lines[1:])
+    found = propose(str(path), tmp_path)
+    assert (found.task, found.rows, found.teacher) == (task, 200, None)
+    assert found.data == {"source": name, "text": text, "label": []}
+    assert found.views == (8 if len(text) == 1 else 0)
+    written = recipe.template(**found.arguments())
+    assert "FILL IN" in written
+    assert 'arms = ["one-hop", "chain", "dense"]' in written
+    with pytest.raises(InputError, match=r"teacher\.model: missing; expected a hub id"):
+        recipe.parse(tomllib.loads(written), base=tmp_path)
+    filled = recipe.parse(tomllib.loads(written.replace("# model = ", "model = ", 1)), base=tmp_path)
+    assert (filled.data.label, filled.teacher.model) == ((), (str(tmp_path / "my-classifier"),))
+
+
+def test_a_teacher_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    path = table(tmp_path / "texts.txt", TEXTS[0], TEXTS[1:])
+    found = propose(str(path), tmp_path, teacher=str(tmp_path / "mine"))
+    assert found.teacher == "./mine"
+    assert any("must be fine-tuned already" in note for note in found.notes)
+    written = recipe.template(**found.arguments())
+    assert "FILL IN" not in written
+    assert recipe.parse(tomllib.loads(written), base=tmp_path).teacher.model == (str(tmp_path / "mine"),)
+    labelled = propose(str(write(tmp_path / "a.csv")), tmp_path, teacher="owner/model")
+    assert labelled.teacher == "owner/model"
+    assert any("a larger teacher takes longer" in note for note in labelled.notes)
+
+
+def test_columns_that_are_no_labels_are_told(tmp_path: Path) -> None:
+    rows = [f"{at},{text},url{at}" for at, text in enumerate(TEXTS)]
+    path = table(tmp_path / "a.csv", "number,text,link", rows)
+    notes = "\n".join(propose(str(path)).notes)
+    assert "The text is in 'text'; 'number', 'link' are not read" in notes
+    assert "--label COLUMN" in notes
+    # What reads like labels is taken for them unless it is said that there are none.
+    path = write(tmp_path / "b.csv")
+    assert propose(str(path)).label_names == ("a", "b")
+    assert propose(str(path), label=None).data["label"] == []
+    path = table(
+        tmp_path / "c.csv", "review,one,two", [f"text of {at},{at % 2},{at % 3}" for at in range(100)]
+    )
+    with pytest.raises(DataError, match="cannot tell which column holds the label"):
+        propose(str(path))
+
+
+def test_the_command_says_what_is_to_be_filled_in(tmp_path: Path) -> None:
+    path = table(tmp_path / "texts.txt", TEXTS[0], TEXTS[1:])
+    told = CliRunner().invoke(cli, ["init", str(path), "--out", str(tmp_path / "recipe.toml")])
+    assert told.exit_code == 0, told.output
+    assert "texts without labels, 200 rows" in told.output
+    assert "fill in [teacher].model" in told.output
+    told = CliRunner().invoke(cli, ["init", str(path), "--no-label", "--label", "a", "--out", "-"])
+    assert isinstance(told.exception, InputError)
 
 
 def test_students_read_more_of_long_texts_than_the_teacher(tmp_path: Path) -> None:

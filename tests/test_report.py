@@ -111,6 +111,33 @@ def test_the_table_of_cells_has_temperatures_where_there_are_any() -> None:
     assert "temperature" not in report.html(a_run()).split("Where it ran")[0]
 
 
+def lopsided(negative: int, positive: int) -> dict[str, Any]:
+    """The results of a run whose report split has so many texts of each label."""
+    found = a_run()
+    found["data"]["facts"]["splits"]["report"]["labels"] = {"negative": negative, "positive": positive}
+    results.validate(json.loads(json.dumps(found, default=asdict)))
+    return found
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rungs_that_are_not_shown_to_beat_the_commonest_label_are_told(layout: Callable[..., str]) -> None:
+    told = flat(layout(lopsided(380, 20)))
+    assert (
+        "Always naming the commonest label, negative, would be right on 95.0% of the report texts, and no rung is "
+        "shown to beat that."
+    ) in told
+    assert "commonest label" not in layout(lopsided(200, 200))
+
+
+def test_where_some_rungs_beat_the_commonest_label_the_others_are_named() -> None:
+    found = lopsided(200, 200)
+    low = min(row["metrics"]["accuracy"]["low"] for row in found["rungs"] if row["kind"] == "rung")
+    share = round(400 * low) + 1
+    told = flat(report.terminal(lopsided(share, 400 - share)))
+    assert "and these are not shown to beat that: rung 3" in told
+    assert "and no rung is shown" not in told
+
+
 def with_members() -> dict[str, Any]:
     """The results of a run with two teachers."""
     found = a_run()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -429,3 +432,24 @@ def test_random_embeddings_are_the_same_every_time() -> None:
     assert first.shape == (3, 8)
     assert np.array_equal(first, second)
     assert 0.05 < first.std() < 0.2
+
+
+@pytest.mark.slow  # two processes that load torch
+def test_two_processes_learn_from_ready_soft_labels_together(tmp_path: Path) -> None:
+    write(tmp_path / "more.jsonl", rows(200, 4, labelled=False))
+    described = wanted(
+        {"source": write(tmp_path / "data.jsonl", rows(300))},
+        transfer={"unlabeled": str(tmp_path / "more.jsonl")},
+    )
+    path, out = tmp_path / "recipe.toml", tmp_path / "run"
+    path.write_text(recipe.dump(recipe.parse(described)), encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "stepdown"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    words = [*launch, "run", str(path), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Bundle: ") == 1, "one of the two tells the results"
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert [cell["id"] for cell in found["cells"]] == ["teacher", "rung1-direct-seed0", "rung1-one-hop-seed0"]
+    assert found["data"]["transfer"] > found["data"]["train"]
+    assert min(cell["metrics"]["accuracy"]["value"] for cell in found["cells"]) > 0.8

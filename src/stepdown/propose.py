@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepdown import assets
+from stepdown.data import columns as reading
 from stepdown.data import hashing, read
-from stepdown.data.choose import Columns, choose, guess_separator
+from stepdown.data.choose import Columns, choose, choose_texts, guess_separator
 from stepdown.data.columns import Rows
 from stepdown.data.dataset import Task
-from stepdown.data.table import listing
-from stepdown.data.understand import understand
+from stepdown.data.table import Table, listing
+from stepdown.data.understand import Stated, understand
+from stepdown.errors import DataError
+from stepdown.recipe.schema import ARMS, Arm
 from stepdown.recipe.settings import epochs_for, rung_length_for, views_for
+from stepdown.recipe.template import USUAL_TEACHER
 
 # What the proposed recipe (teacher demo:minilm-l6, compact 1M and 250K, four arms) takes on two cores: 25 minutes for
 # 15,000 texts of 20 words with three seeds. The teacher and its labels are two fifths and grow with the texts, students
@@ -43,6 +47,8 @@ class Proposal:
         splits: rows with a label, by split that came with the data.
         label_names: in order; of numbers to be predicted, the column's name.
         views: of each labelled text, for the teacher to label.
+        teacher: the model at the top; None where the user has to name one.
+        arms: to be compared.
         rung_length: to how many tokens the students cut texts; None for as many as the teacher.
         seeds: that fit into the time.
         minutes: that a run with these seeds takes on two cores, estimated.
@@ -60,6 +66,8 @@ class Proposal:
     seeds: int
     minutes: float
     notes: tuple[str, ...]
+    teacher: str | None = USUAL_TEACHER
+    arms: tuple[Arm, ...] = ARMS
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of `recipe.template`."""
@@ -68,6 +76,8 @@ class Proposal:
             "data": self.data,
             "task": self.task,
             "rows": self.rows,
+            "teacher": self.teacher,
+            "arms": self.arms,
             "views": self.views,
             "rung_length": self.rung_length,
             "seeds": self.seeds,
@@ -76,7 +86,11 @@ class Proposal:
 
 
 def propose(
-    source: str, folder: Path | None = None, text: Sequence[str] = (), label: Sequence[str] = ()
+    source: str,
+    folder: Path | None = None,
+    text: Sequence[str] = (),
+    label: Sequence[str] | None = (),
+    teacher: str | None = None,
 ) -> Proposal:
     """Look at data and propose how to distil for it.
 
@@ -84,28 +98,32 @@ def propose(
         source: file, folder, hub id or built-in, as the command line has it.
         folder: where the recipe will be, so that a path can be written relative to it; the working folder if None.
         text: the text column, if it is known.
-        label: the label column, if it is known.
+        label: the label column, if it is known; None where there is none, though columns might be taken for one.
+        teacher: the model at the top, if it is known.
 
     Raises:
         DataError: the data cannot be used, or its columns cannot be told.
         HubError: a hub or package index did not deliver.
     """
     found = read.find(source)
-    columns = choose(found.tables["train"], text, label)
+    teacher = teacher and _written(teacher, folder)
+    columns = _columns(found.tables["train"], text, label)
+    if not columns.label:
+        return _of_texts(source, folder, found, columns, teacher)
     if len(columns.label) == 1:
         separator = guess_separator(found.tables["train"], columns.label[0])
         columns = replace(columns, separator=separator)
-    splits, inferred, notes = understand(found, columns)
+    try:
+        splits, inferred, notes = understand(found, columns, Stated(task=_nobody))
+    except _WithoutLabels:
+        return _of_texts(source, folder, found, columns, teacher)
     task = inferred.task
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
     lengths = hashing.words(train.texts).lengths
     views = 0 if task.is_pair else views_for(len(train.texts))
     rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
-    words, by_students = (
-        float(np.minimum(lengths, most).mean()) for most in (_MOST_WORDS, rung_length or _MOST_WORDS)
-    )
-    seeds, minutes, reason = fitting_seeds(len(train.texts), words, views, by_students)
+    seeds, minutes, reason = fitting_seeds(len(train.texts), *_words_read(lengths, rung_length, views))
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
         name=name_of(source),
@@ -121,13 +139,108 @@ def propose(
         notes=(
             *_labels(task, known, columns),
             _splits(labelled),
-            f"Texts of train: {int(np.median(lengths))} words in the median, {int(lengths.max()):,} at most."
-            f"{_cut(lengths, rung_length)}",
+            _lengths(lengths, rung_length),
             *_siblings(source, splits),
             *notes,
-            reason,
+            f"{reason}{_of_another(teacher)}",
         ),
+        teacher=teacher or USUAL_TEACHER,
     )
+
+
+class _WithoutLabels(Exception):  # it is caught here
+    """No text of train has a label."""
+
+
+def _nobody(is_pair: bool) -> Task:
+    raise _WithoutLabels
+
+
+def _columns(train: Table, text: Sequence[str], label: Sequence[str] | None) -> Columns:
+    if label is None:
+        texts = tuple(text) or choose_texts(train)
+        return Columns(texts, (), guessed=() if text else texts)
+    return choose(train, text, label, may_lack_labels=True)
+
+
+def _of_texts(
+    source: str, folder: Path | None, found: read.Found, columns: Columns, teacher: str | None
+) -> Proposal:
+    """What to do with texts without labels: a teacher that is fine-tuned already says what they are.
+
+    The texts are read block by block, and not kept.
+    """
+    train, text = found.tables["train"], columns.text
+    parts = [hashing.words(block).lengths for block in reading.only_texts(train, text) if block]
+    if not parts:
+        raise DataError(f"{train.name}: no rows with a text in {listing(text)}. Expected a text in each.")
+    lengths = np.concatenate(parts)
+    is_pair = len(text) == 2
+    views = 0 if is_pair else views_for(len(lengths))
+    rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
+    seeds, minutes, reason = fitting_seeds(len(lengths), *_words_read(lengths, rung_length, views))
+    measured = [split for split in found.tables if split != "train"]
+    others = [name for name in train.columns if name not in text]
+    what = "pairs of texts" if is_pair else "texts"
+    fill_in = (
+        "FILL IN [teacher].model below: a classifier that is fine-tuned already, a folder or a hub id; its labels are "
+        f"what is learnt. {USUAL_TEACHER} does not serve: it has no trained head."
+    )
+    has = f"{teacher} must be fine-tuned already: `stepdown check` looks whether it has a trained head."
+    return Proposal(
+        name=name_of(source),
+        data={"source": _written(source, folder), "text": list(text), "label": []},
+        task=f"{what} without labels",
+        rows=len(lengths),
+        splits={},
+        label_names=(),
+        views=views,
+        rung_length=rung_length,
+        seeds=seeds,
+        minutes=minutes,
+        notes=(
+            "No text has a label, so students learn what a teacher says of the texts, and what is measured is how "
+            "often they agree with it. The arm direct, which learns from labels, is left out.",
+            has if teacher else fill_in,
+            *([f"{listing(measured)} are left aside for lack of labels in train."] if measured else []),
+            *([_aside(text, others)] if others else []),
+            _lengths(lengths, rung_length),
+            *found.notes,
+            f"{reason}{_of_another(teacher or 'yours')}",
+        ),
+        teacher=teacher,
+        arms=tuple(arm for arm in ARMS if arm != "direct"),
+    )
+
+
+def _aside(text: Sequence[str], others: Sequence[str]) -> str:
+    are = "is not read" if len(others) == 1 else "are not read"
+    return (
+        f"The text is in {listing(text)}; {listing(others)} {are}, as nothing there reads like labels. If there are "
+        "labels, begin again with --label COLUMN."
+    )
+
+
+def _of_another(teacher: str | None) -> str:
+    """Times are those of the usual teacher."""
+    return (
+        f" That is with {USUAL_TEACHER}; a larger teacher takes longer."
+        if teacher not in (None, USUAL_TEACHER)
+        else ""
+    )
+
+
+def _words_read(lengths: NDArray[np.int64], rung_length: int | None, views: int) -> tuple[float, int, float]:
+    """What `fitting_seeds` asks of lengths: words that the teacher reads of a text, views, words that students read."""
+    words, by_students = (
+        float(np.minimum(lengths, most).mean()) for most in (_MOST_WORDS, rung_length or _MOST_WORDS)
+    )
+    return words, views, by_students
+
+
+def _lengths(lengths: NDArray[np.int64], rung_length: int | None) -> str:
+    told = f"Texts of train: {int(np.median(lengths))} words in the median, {int(lengths.max()):,} at most."
+    return f"{told}{_cut(lengths, rung_length)}"
 
 
 def _described(columns: Columns, task: Task) -> dict[str, object]:

@@ -77,6 +77,8 @@ def choose(
     label: Sequence[str] = (),
     separator: str | None = None,
     aside: Sequence[str] = (),
+    *,
+    may_lack_labels: bool = False,
 ) -> Columns:
     """The text and the label columns: those that are named, else those that names or first rows tell.
 
@@ -85,6 +87,7 @@ def choose(
         text, label: columns, where they are named.
         separator: what parts the labels of one cell.
         aside: columns that are neither.
+        may_lack_labels: no label column is told where none reads like one.
 
     Raises:
         DataError: more than two columns are named as text, or none can be told.
@@ -95,7 +98,7 @@ def choose(
     texts = tuple(text) or _pair(table, aside=others) or _by_name(table, _TEXT, aside=others)
     labels = tuple(label) or _by_name(table, _LABEL, aside=(*texts, *aside))
     texts = texts or _wordiest(table, aside=(*labels, *aside))
-    labels = labels or _few_valued(table, aside=(*texts, *aside))
+    labels = labels or _few_valued(table, aside=(*texts, *aside), may_lack=may_lack_labels)
     return Columns(texts, labels, separator, (*(() if text else texts), *(() if label else labels)))
 
 
@@ -119,6 +122,15 @@ def guess_text(table: Table, *, pair: bool = False) -> tuple[str, ...]:
             f"Name one column as text if one of them is enough."
         )
     return _by_name(table, _TEXT, aside=()) or _wordiest(table, aside=())
+
+
+def choose_texts(table: Table) -> tuple[str, ...]:
+    """The text column, or the two of a pair, whichever a table without labels has.
+
+    Raises:
+        DataError: no column stands out.
+    """
+    return _pair(table, aside=()) or _by_name(table, _TEXT, aside=()) or _wordiest(table, aside=())
 
 
 def guess_separator(table: Table, column: str) -> str | None:
@@ -196,8 +208,11 @@ def _wordiest(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _few_valued(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
-    """The column whose cells repeat themselves as labels do, or several that are all 0 and 1."""
+def _few_valued(table: Table, aside: Sequence[str], *, may_lack: bool = False) -> tuple[str, ...]:
+    """The column whose cells repeat themselves as labels do, or several that are all 0 and 1.
+
+    Where nothing of the kind is there it is an error, or nothing if the table may lack labels.
+    """
     cells = {column: _first_cells(table, column) for column in table.columns if column not in aside}
     few = [column for column, own in cells.items() if _repeats(own)]
     if len(few) == 1:
@@ -208,6 +223,8 @@ def _few_valued(table: Table, aside: Sequence[str]) -> tuple[str, ...]:
     called = [column for column in few if set(_plain_name(column).split("_")) & set(_LABEL)]
     if called:
         return (min(called, key=lambda column: len({str(cell) for cell in cells[column]})),)
+    if may_lack and not few and not switches:
+        return ()
     raise DataError(
         f"{table.name}: cannot tell which column holds the label. {_columns(table)} Name it with label = …, or say "
         "label = [] where there is none."

@@ -15,11 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from stepdown.data.table import BLOCK, Block, Reader, Table
+from stepdown.data.table import BLOCK, Block, Numbered, Reader, Table
 from stepdown.errors import DataError, missing_extra
 
 JSON_LINES = (".jsonl", ".ndjson", ".jsonlines", ".json-lines", ".json")
 SUFFIXES = (".csv", ".tsv", *JSON_LINES, ".parquet", ".txt")
+
+KEYS_FROM = 100
+"""The first rows of JSON lines whose keys are taken for the columns."""
 
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -208,7 +211,7 @@ def _lines(path: Path) -> Iterator[Row]:
 
 
 def _json_lines(path: Path) -> Table:
-    columns = tuple(dict.fromkeys(key for _, row in islice(_objects(path), 100) for key in row))
+    columns = tuple(dict.fromkeys(key for _, row in islice(_objects(path), KEYS_FROM) for key in row))
     if not columns:
         raise DataError(f"{path}: the file holds no JSON objects with keys. Expected one on each line.")
 
@@ -219,7 +222,12 @@ def _json_lines(path: Path) -> Table:
                 cells = tuple([row.get(name) for _, row in some] for name in wanted)
                 yield Block(str(path), [number for number, _ in some], cells)
 
-    return Table(str(path), columns, read)
+    def objects() -> Iterator[Numbered]:
+        with _readable(path):
+            for number, row in _objects(path):
+                yield str(path), number, row
+
+    return Table(str(path), columns, read, objects=objects)
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -28,6 +28,7 @@ class Block:
 
 
 Reader = Callable[[tuple[str, ...]], Iterator[Block]]
+Numbered = tuple[str, int, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Table:
         read: yields blocks with the columns it is given, which exist.
         label_names: for columns of integers that stand for names: the names, in order.
         notes: what a user might want to know of how it is read.
+        objects: yields the rows of JSON lines whole, as (file or hub id, number of the row, what is in it by key): of
+            them any row may have other keys than the first ones. None where all rows have the columns.
     """
 
     name: str
@@ -47,6 +50,20 @@ class Table:
     read: Reader
     label_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    objects: Callable[[], Iterator[Numbered]] | None = None
+
+    def whole_rows(self) -> Iterator[Numbered]:
+        """All rows with all that is in them.
+
+        Raises:
+            DataError: as `blocks`.
+        """
+        if self.objects is not None:
+            yield from self.objects()
+            return
+        for block in self.blocks(*self.columns):
+            for row, *cells in zip(block.rows, *block.columns, strict=True):
+                yield block.source, row, dict(zip(self.columns, cells, strict=True))
 
     def blocks(self, *columns: str) -> Iterator[Block]:
         """The rows of some columns.
@@ -76,8 +93,12 @@ def join(tables: Sequence[Table], name: str) -> Table:
         for table in tables:
             yield from table.blocks(*columns)
 
+    def objects() -> Iterator[Numbered]:
+        for table in tables:
+            yield from table.whole_rows()
+
     notes = tuple(note for table in tables for note in table.notes)
-    return Table(name, tables[0].columns, read, tables[0].label_names, notes)
+    return Table(name, tables[0].columns, read, tables[0].label_names, notes, objects)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

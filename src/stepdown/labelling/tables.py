@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +15,8 @@ import numpy as np
 from stepdown import store
 from stepdown.errors import DataError, InputError, missing_extra
 
-Write = Callable[[Sequence[Sequence[Any]], np.ndarray], None]
-"""Takes some rows: the cells of each column of the data, and scores, float32 [rows, columns of scores]."""
+Write = Callable[[Sequence[Mapping[str, Any]], np.ndarray], None]
+"""Takes some rows: what the data have in each, by column, and scores, float32 [rows, columns of scores]."""
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 
@@ -45,17 +45,16 @@ def to_file(path: Path, columns: Sequence[str], scores: Sequence[str]) -> Iterat
         elif suffix == ".csv":
             yield _csv(file, columns, scores)
         else:
-            yield json_lines(file, columns, scores)
+            yield json_lines(file, scores)
 
 
-def json_lines(stream: BinaryIO, columns: Sequence[str], scores: Sequence[str]) -> Write:
-    """A table of one JSON object a line, handed on with every call."""
-    names = (*columns, *scores)
+def json_lines(stream: BinaryIO, scores: Sequence[str]) -> Write:
+    """A table of one JSON object a line, with the row's own keys first, handed on with every call."""
 
-    def write(cells: Sequence[Sequence[Any]], said: np.ndarray) -> None:
+    def write(rows: Sequence[Mapping[str, Any]], said: np.ndarray) -> None:
         lines = (
-            json.dumps(dict(zip(names, (*row, *own), strict=True)), ensure_ascii=False, default=str)
-            for row, own in zip(_rows(cells, said), numbers(said), strict=True)
+            json.dumps({**row, **dict(zip(scores, own, strict=True))}, ensure_ascii=False, default=str)
+            for row, own in zip(rows, numbers(said), strict=True)
         )
         stream.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         stream.flush()
@@ -68,10 +67,6 @@ def numbers(said: np.ndarray) -> list[list[float]]:
     return [list(map(float, row)) for row in said.astype(np.float32).astype("U").tolist()]
 
 
-def _rows(cells: Sequence[Sequence[Any]], said: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    return iter(zip(*cells, strict=True)) if cells else iter([()] * len(said))
-
-
 def _csv(file: BinaryIO, columns: Sequence[str], scores: Sequence[str]) -> Write:
     def put(rows: Iterator[Sequence[Any]]) -> None:
         text = io.StringIO()
@@ -80,9 +75,12 @@ def _csv(file: BinaryIO, columns: Sequence[str], scores: Sequence[str]) -> Write
 
     put(iter([(*columns, *scores)]))
 
-    def write(cells: Sequence[Sequence[Any]], said: np.ndarray) -> None:
+    def write(rows: Sequence[Mapping[str, Any]], said: np.ndarray) -> None:
         own = said.astype(np.float32).astype("U").tolist()
-        put((*map(_cell, row), *scored) for row, scored in zip(_rows(cells, said), own, strict=True))
+        put(
+            (*(_cell(row.get(name)) for name in columns), *scored)
+            for row, scored in zip(rows, own, strict=True)
+        )
 
     return write
 
@@ -105,8 +103,9 @@ def _parquet(file: BinaryIO, path: Path, columns: Sequence[str], scores: Sequenc
     schema: Any = None
     writer: Any = None
 
-    def write(cells: Sequence[Sequence[Any]], said: np.ndarray) -> None:
+    def write(rows: Sequence[Mapping[str, Any]], said: np.ndarray) -> None:
         nonlocal schema, writer
+        cells = [[row.get(name) for row in rows] for name in columns]
         if schema is None:
             schema = pa.schema(
                 [
@@ -118,7 +117,7 @@ def _parquet(file: BinaryIO, path: Path, columns: Sequence[str], scores: Sequenc
         arrays = []
         for name, own in zip(columns, cells, strict=True):
             try:
-                arrays.append(pa.array(list(own), schema.field(name).type))
+                arrays.append(pa.array(own, schema.field(name).type))
             except (pa.ArrowException, TypeError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise DataError(
@@ -131,7 +130,7 @@ def _parquet(file: BinaryIO, path: Path, columns: Sequence[str], scores: Sequenc
     try:
         yield write
         if writer is None:
-            write([[] for _ in columns], np.zeros((0, len(scores)), np.float32))
+            write([], np.zeros((0, len(scores)), np.float32))
     finally:
         if writer is not None:
             writer.close()

@@ -15,6 +15,7 @@ from stepdown import store
 from stepdown.classifiers import Named
 from stepdown.data import choose, read
 from stepdown.data import columns as reading
+from stepdown.data.files import KEYS_FROM
 from stepdown.data.table import Table, listing
 from stepdown.errors import DataError
 from stepdown.labelling import tables
@@ -62,6 +63,8 @@ def label(
 ) -> tuple[tuple[str, ...], Counts]:
     """Write the rows of a source with what a teacher says of each: all columns that they have, and one for each label.
 
+    JSON lines have what each row has. The columns of other files are fixed: there a row with others is an error.
+
     Args:
         teacher: is asked.
         source: as `data.read` has it; of one with several splits there must be said which.
@@ -86,58 +89,79 @@ def label(
     scores = tuple(f"{wanted.prefix}{name}" for name in teacher.label_names)
     taken = [name for name in scores if name in table.columns]
     if taken:
-        raise DataError(
-            f"{table.name}: there is a column {taken[0]!r} already, where the teacher's scores were to go. Take it "
-            "out, or have their columns begin otherwise with --prefix."
-        )
+        raise DataError(f"{table.name}: {_taken(taken[0])}")
     next(iter(table.blocks(*text)), None)  # a column that is not there is told before a file is begun
     counts = Counts()
     if isinstance(target, Path):
         with tables.to_file(target, table.columns, scores) as write:
-            _work(teacher, table, text, wanted, write, counts, progress)
+            fixed = "" if target.suffix.lower() == ".jsonl" else target.suffix
+            _work(teacher, _chunks(table, text, scores, fixed, counts), wanted, write, counts, progress)
     else:
-        write = tables.json_lines(target, table.columns, scores)
-        _work(teacher, table, text, wanted, write, counts, progress)
+        write = tables.json_lines(target, scores)
+        _work(teacher, _chunks(table, text, scores, "", counts), wanted, write, counts, progress)
     return scores, counts
 
 
 def _work(
     teacher: Named,
-    table: Table,
-    text: Sequence[str],
+    chunks: Iterator[tuple[list[str], list[dict[str, Any]]]],
     wanted: Wanted,
     write: tables.Write,
     counts: Counts,
     progress: Callable[[Counts], None],
 ) -> None:
-    for texts, cells in _chunks(table, text, counts):
+    for texts, rows in chunks:
         said = teacher.labeller.ask(texts, store.digest(*texts))
         if teacher.task != "regression" and wanted.scores == "probabilities":
             said = teacher.probabilities(said)
-        write(cells, said)
+        write(rows, said)
         counts.rows += len(texts)
         progress(counts)
 
 
-def _chunks(table: Table, text: Sequence[str], counts: Counts) -> Iterator[tuple[list[str], list[list[Any]]]]:
-    """Texts, and all cells of their rows column by column, a chunk at a time; rows without text are counted."""
-    places = [table.columns.index(name) for name in text]
+def _chunks(
+    table: Table, text: Sequence[str], scores: Sequence[str], fixed: str, counts: Counts
+) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
+    """Texts, and the rows that have them, a chunk at a time; rows without text are counted.
+
+    Args:
+        table: is read.
+        text: its column of the text, or the two of a pair.
+        scores: columns that are added.
+        fixed: suffix of a file in which all rows have the columns of the table; "" where each has its own.
+        counts: grow.
+
+    Raises:
+        DataError: a row cannot be read, or has what has no place in the file.
+    """
     texts: list[str] = []
-    cells: list[list[Any]] = [[] for _ in table.columns]
-    for block in table.blocks(*table.columns):
-        for row, *own in zip(block.rows, *block.columns, strict=True):
-            found, _ = reading.text_of([own[place] for place in places], text, block.source, row)
-            if not found:
-                counts.without_text += 1
-                continue
-            texts.append(found)
-            for column, cell in zip(cells, own, strict=True):
-                column.append(cell)
-            if len(texts) == CHUNK:
-                yield texts, cells
-                texts, cells = [], [[] for _ in table.columns]
+    rows: list[dict[str, Any]] = []
+    for source, number, row in table.whole_rows():
+        found, _ = reading.text_of([row.get(name) for name in text], text, source, number)
+        if not found:
+            counts.without_text += 1
+            continue
+        if fixed and (new := next((key for key in row if key not in table.columns), None)) is not None:
+            raise DataError(
+                f"{source}: row {number:,} has {new!r}, which none of the first {KEYS_FROM} rows has, and the columns "
+                f"of a {fixed} file are fixed before. Name a .jsonl file: there each row keeps what it has."
+            )
+        if taken := next((name for name in scores if name in row), None):
+            raise DataError(f"{source}: row {number:,}: {_taken(taken)}")
+        texts.append(found)
+        rows.append(row)
+        if len(texts) == CHUNK:
+            yield texts, rows
+            texts, rows = [], []
     if texts:
-        yield texts, cells
+        yield texts, rows
+
+
+def _taken(name: str) -> str:
+    return (
+        f"there is a column {name!r} already, where the teacher's scores were to go. Take it out, or have their "
+        "columns begin otherwise with --prefix."
+    )
 
 
 def _only(source: str) -> Table:

@@ -9,6 +9,9 @@ from stepdown.recipe.faults import literal
 from stepdown.recipe.schema import ARMS, DataSpec, DistillSpec, TeacherSpec, TransferSpec
 from stepdown.recipe.settings import DEFAULT_CORE, DEFAULTS
 
+USUAL_TEACHER = "demo:minilm-l6"
+"""The teacher of a recipe for data with labels."""
+
 _WIDTH = 40  # the column where a line's comment begins
 
 # What a key means, table by table and in the order in which they are written.
@@ -96,6 +99,8 @@ def template(
     *,
     task: str = "single-label",
     rows: int | None = None,
+    teacher: str | None = USUAL_TEACHER,
+    arms: Sequence[str] = ARMS,
     views: int = 0,
     rung_length: int | None = None,
     seeds: int = 3,
@@ -108,13 +113,15 @@ def template(
         data: the keys of `[data]` that were found: source or train, text, label and whatever else.
         task: what the labels make of it, for the head line.
         rows: how many rows there are, for the head line.
+        teacher: the model at the top; None leaves a line to be filled in.
+        arms: that are compared.
         views: of each labelled text, for the teacher to label.
         rung_length: to how many tokens the students cut texts; None for as many as the teacher.
         seeds: of the comparison.
         notes: lines for the head, in the caller's words.
 
     Returns:
-        TOML that `parse` accepts.
+        TOML that `parse` accepts, once a teacher is filled in.
     """
     run = run_name(name)
     size = "" if rows is None else f", {rows:,} rows"
@@ -144,7 +151,7 @@ def template(
             *_table(TRANSFER, TransferSpec, {"views": views or None}, _transfer_examples(data)),
             "",
             "[teacher]",
-            *_table(TEACHER, TeacherSpec, {"model": "demo:minilm-l6"}),
+            *_teacher(teacher),
             "",
             _line("[distill]", None, "each rung may say otherwise"),
             *_table(DISTILL, DistillSpec, {"temperature": 1.0, "soft_weight": 1.0, "hard_weight": 0.0}),
@@ -160,7 +167,7 @@ def template(
             "[compare]",
             "# Ways to train the student: direct from the labels, one-hop from the teacher, chain from the",
             "# rung above, dense from the teacher and all rungs above.",
-            f"arms = {literal(ARMS)}",
+            f"arms = {literal(tuple(arms))}",
             _line("seeds", seeds, f"times that each is trained{few}"),
             "",
             _line("[[sources]]", None, "what the bundle's card names in place of the names above", off=True),
@@ -170,6 +177,16 @@ def template(
             "",
         ]
     )
+
+
+def _teacher(model: str | None) -> list[str]:
+    if model is not None:
+        return _table(TEACHER, TeacherSpec, {"model": model})
+    says = (
+        "FILL IN, and take the # away: a model that is fine-tuned for your labels: hub id · folder · a list"
+    )
+    others = {key: meaning for key, meaning in TEACHER.items() if key != "model"}
+    return [_line("model", "./my-classifier", says, off=True), *_table(others, TeacherSpec, {})]
 
 
 def _transfer_examples(data: Mapping[str, object]) -> Mapping[str, object]:

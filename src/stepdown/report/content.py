@@ -337,6 +337,32 @@ def _cost(results: Results) -> tuple[str, ...]:
     return (spent, f"The student reads a million texts in {hours} processor hours.")
 
 
+def _majority(results: Results) -> list[str]:
+    """Which rungs are not shown to beat a model that reads no text: that always names the commonest label."""
+    split = results.data.facts.splits.get("report")
+    if (
+        results.data.task != "single-label"
+        or results.metric != "accuracy"
+        or split is None
+        or not split.labels
+    ):
+        return []
+    label, most = max(split.labels.items(), key=lambda item: item[1])
+    share = most / max(1, sum(split.labels.values()))
+    rungs = [row for row in results.rungs if row.kind == "rung" and "accuracy" in row.metrics]
+    behind = [row for row in rungs if row.metrics["accuracy"].low <= share]
+    if not behind:
+        return []
+    which = "no rung is shown to beat that"
+    if len(behind) < len(rungs):
+        named = ", ".join(f"rung {rank(row)}{f' ({row.arm})' if row.arm else ''}" for row in behind)
+        which = f"these are not shown to beat that: {named}"
+    return [
+        f"Always naming the commonest label, {clean(label)}, would be right on {percent(share)} of the report texts, "
+        f"and {which}."
+    ]
+
+
 def _warnings(results: Results) -> tuple[str, ...]:
     found = [*judged.missing(results)]
     if too_few_seeds(results):
@@ -347,6 +373,7 @@ def _warnings(results: Results) -> tuple[str, ...]:
     told = results.data.report
     if told < FEW_TEXTS:
         found.append(f"Only {told} report texts: intervals are wide, and small differences cannot be shown.")
+    found += _majority(results)
     overlaps = [overlap for overlap in results.data.facts.overlaps if overlap.second == "report"]
     left = max((overlap.rows for overlap in overlaps if overlap.first != "selection"), default=0)
     if left:

@@ -12,6 +12,8 @@ MOST_PIECES = 1000
 _PIECE_SHARE = 0.1
 # Different words that are counted at a time, some 60 MB.
 MOST_WORDS = 500_000
+# Words left out that the merges are learnt from, some 150 MB: more of them, which are rarer, change few merges.
+_MERGED_WORDS = 100_000
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -44,7 +46,11 @@ def rank(task: Counter[str], transfer: Counter[str]) -> list[str]:
         word: task[word] / task_total + transfer[word] / transfer_total
         for word in task.keys() | transfer.keys()
     }
-    return sorted(score, key=lambda word: (-score[word], word))
+    ranked = sorted(score)
+    ranked.sort(
+        key=score.__getitem__, reverse=True
+    )  # which is stable, and makes no pair of each word and its score
+    return ranked
 
 
 def choose(ranked: Sequence[str], counts: Counter[str], size: int, *, pairs: bool = False) -> Words:
@@ -93,7 +99,7 @@ def _pieces(
             vocab_size=room + len(characters), show_progress=False, initial_alphabet=sorted(characters)
         )
         tokenizer.train_from_iterator(
-            (" ".join([word] * min(counts[word], 50)) for word in left_out), trainer
+            (" ".join([word] * min(counts[word], 50)) for word in left_out[:_MERGED_WORDS]), trainer
         )
         merges = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
         fresh = [piece for piece, _ in merges if piece not in taken and piece not in set(chosen)]
