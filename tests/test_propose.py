@@ -130,6 +130,10 @@ def test_few_texts_get_views_and_many_have_none(tmp_path: Path) -> None:
         0,
         0,
     ]
+    pairs = table(
+        tmp_path / "pairs.csv", "premise,hypothesis,label", numbered("one {at},another {at},{half}")
+    )
+    assert propose(str(pairs), tmp_path).views == 8
     none = recipe.template(**found.arguments() | {"views": 0})
     assert recipe.parse(tomllib.loads(none), base=tmp_path).transfer is None
 

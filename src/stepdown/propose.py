@@ -97,7 +97,7 @@ def propose(
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
     lengths = hashing.words(train.texts).lengths
-    views = 0 if task.is_pair else views_for(len(train.texts))
+    views = views_for(len(train.texts))
     words = float(np.minimum(lengths, _MOST_WORDS).mean())
     seeds, minutes, reason = fitting_seeds(len(train.texts), words, views)
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
