@@ -62,12 +62,22 @@ class Browser:
         self._last = 0
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []
-        target = self("Target.getTargets")["targetInfos"][0]["targetId"]
+        target = self._tab()
         self._session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self(f"{domain}.enable")
         # As if somebody sat before it: without a focus of its own a page gives none to its fields.
         self("Emulation.setFocusEmulationEnabled", enabled=True)
+
+    def _tab(self) -> str:
+        """The tab that it opened with, which comes after other targets and some time."""
+        end = time.monotonic() + _SECONDS
+        while time.monotonic() < end:
+            for target in self("Target.getTargets")["targetInfos"]:
+                if target["type"] == "page" and target["url"] == "about:blank":
+                    return str(target["targetId"])
+            time.sleep(0.02)
+        raise AssertionError("the browser opened no tab")
 
     def __enter__(self) -> Browser:
         return self

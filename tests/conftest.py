@@ -2,13 +2,17 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from hypothesis import settings
+
+from stepdown.cli import cli
+from tests.browser import Browser, find
 
 # A busy machine fails no test.
 settings.register_profile("stepdown", deadline=None)
@@ -31,6 +35,27 @@ def corpus(n: int, seed: int = 0) -> tuple[list[str], list[str]]:
     return texts, labels
 
 
+def write_reviews(path: Path, n: int = 600, seed: int = 0) -> Path:
+    """The corpus as a CSV file with the columns `review` and `verdict`."""
+    rows = [f"{text},{label}" for text, label in zip(*corpus(n, seed), strict=True)]
+    path.write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def invoke(*words: object) -> Result:
+    """What the command does with some words, in this process."""
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser that opens pages one after the other."""
+    program = find()
+    assert program is not None, "tests of pages are skipped without one"
+    with Browser(program, tmp_path_factory.mktemp("browser")) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def own_environment() -> dict[str, str]:
     """The environment of whoever runs the tests, before a test changed it."""
@@ -47,10 +72,7 @@ def _own_cache(
 @pytest.fixture
 def toy_csv(tmp_path: Path) -> Path:
     """600 labelled texts in a CSV file with the columns `review` and `verdict`."""
-    path = tmp_path / "reviews.csv"
-    rows = [f"{text},{label}" for text, label in zip(*corpus(600), strict=True)]
-    path.write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
-    return path
+    return write_reviews(tmp_path / "reviews.csv")
 
 
 @pytest.fixture

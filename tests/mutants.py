@@ -350,7 +350,7 @@ def _operator(made: ModelProto, random: Random) -> None:
 
 def _wires(made: ModelProto, random: Random) -> None:
     at = random.randrange(len(made.graph.node))
-    one, name = made.graph.node[at], _before(made, at, random)
+    one, name = made.graph.node[at], random.choice(["", *[_before(made, at, random)] * 9])
     if one.input and random.random() < 0.7:
         one.input[random.randrange(len(one.input))] = name
     elif random.random() < 0.5:

@@ -59,6 +59,16 @@ def test_init_writes_a_recipe_once(toy_csv: Path, tmp_path: Path) -> None:
     assert "--force" in again.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a pipe that nobody reads")
+def test_who_does_not_read_to_the_end_is_no_failure(toy_csv: Path, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "stepdown", "init", str(toy_csv), "--out", "-"]
+    made = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=os.environ, timeout=300)
+    os.close(write)
+    assert (made.returncode, made.stderr) == (0, b"")
+
+
 def test_check_tells_data_teacher_and_plan(toy_recipe: Callable[..., Path], tmp_path: Path) -> None:
     told = stepdown("check", toy_recipe(arms='["one-hop"]'), cwd=tmp_path)
     assert told.returncode == 0, told.stderr

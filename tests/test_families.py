@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from stepdown import Classifier, packing, recipe, runs, store
-from stepdown.cli import cli
+from stepdown.ladder.finished import model_of
+from stepdown.runtime import LongTexts
 from stepdown.students import saved
-from tests.conftest import corpus
+from tests.conftest import invoke, write_reviews
 
 RUNGS = {
     "conv": ('model = "compact"\nmax_params = 15_000\ncore = "conv"', "gated convolution, 93 words"),
@@ -57,12 +57,9 @@ def test_a_ladder_that_ends_in_it(name: str, toy_recipe: Callable[..., Path], tm
     assert f"What it is: {description}" in (out / "bundle" / "README.md").read_text(encoding="utf-8")
     # Asked again, nothing is left to do, and the plan knows what was built.
     assert runs.finished(runs.open_run(recipe.load(path), out)) is not None
-    texts, labels = corpus(100, seed=7)
-    rows = "".join(f"{text},{label}\n" for text, label in zip(texts, labels, strict=True))
-    (tmp_path / "more.csv").write_text("review,verdict\n" + rows, encoding="utf-8")
-    words = ["evaluate", str(out / "cells" / chosen), str(tmp_path / "more.csv"), "--json"]
-    words += ["--text", "review", "--label", "verdict", "--against", str(out / "bundle")]
-    told = CliRunner().invoke(cli, words)
+    more = write_reviews(tmp_path / "more.csv", 100, seed=7)
+    words = ("--json", "--text", "review", "--label", "verdict", "--against", out / "bundle")
+    told = invoke("evaluate", out / "cells" / chosen, more, *words)
     assert told.exit_code == 0, told.output
     document = json.loads(told.stdout)
     assert document["metrics"]["accuracy"]["value"] > 0.85
@@ -78,3 +75,17 @@ def test_a_bag_may_teach_a_bag(toy_recipe: Callable[..., Path], tmp_path: Path) 
     results = runs.work_through(runs.open_run(chosen, tmp_path / "run"))
     assert [cell["kind"] for cell in results["cells"]] == ["teacher", "rung", "rung", "rung"]
     assert {cell["metrics"]["accuracy"]["value"] > 0.85 for cell in results["cells"]} == {True}
+
+
+def test_each_rung_cuts_texts_where_it_is_told_to(toy_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    chosen = recipe.load(toy_recipe(arms='["chain"]'), ["rungs.0.max_length=16", "rungs.1.max_length=100"])
+    out = tmp_path / "run"
+    results = runs.work_through(runs.open_run(chosen, out))
+    lengths = {"teacher": 32, "rung1-seed0": 16, results["summary"]["bundle_cell"]: 100}
+    context = runs.open_run(chosen, out)
+    assert {name: model_of(context, name).max_length for name in lengths} == lengths
+    for name, length in lengths.items():
+        packing.export_cell(out, name, tmp_path / f"{name}.stepdown", packing.Wishes(long_texts="sentences"))
+        packed = Classifier.load(tmp_path / f"{name}.stepdown")
+        assert (packed.max_length, packed.long_texts) == (length, LongTexts(length, "sentences"))
+    assert Classifier.load(out / "bundle").read(["good " * 90])[1].tolist() == [False]

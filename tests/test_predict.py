@@ -28,6 +28,7 @@ from stepdown.runtime.columns import Wanted
 from stepdown.runtime.predict import Counts, Work, answers, run
 from stepdown.runtime.rows import BadRow, from_stream
 from stepdown.runtime.tables import from_file
+from tests import interrupts
 
 
 @pytest.fixture(scope="module")
@@ -344,10 +345,7 @@ def test_lines_are_put_together_from_what_comes() -> None:
 
 def started(path: Path, *arguments: str, **pipes: Any) -> subprocess.Popen[bytes]:
     """The command as a process of its own, as a shell would start it."""
-    # Tests that run in the background of a shell are started with Ctrl-C ignored; a user's command is not.
-    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    script = f"{heeded}; from stepdown.cli.predict import predict; predict()"
-    return subprocess.Popen([sys.executable, "-c", script, str(path), *arguments], **pipes)
+    return interrupts.started([sys.executable, "-m", "stepdown", "predict", str(path), *arguments], **pipes)
 
 
 def test_a_line_is_answered_while_the_stream_stays_open(path: Path) -> None:

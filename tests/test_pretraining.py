@@ -28,6 +28,7 @@ from stepdown.pretraining.record import notes
 from stepdown.recipe.pretraining import FORM, PUBLISHED, BertHashSizes, TextSpec
 from stepdown.students import huggingface, masked_lm
 from stepdown.tokens import BertWordPiece
+from tests import interrupts
 from tests.conftest import FILLER
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -364,11 +365,8 @@ def test_an_interrupted_command_keeps_its_checkpoint_and_goes_on(
     """Control-C, for real: exit code 130, one line, and the next sitting ends as an undisturbed one does."""
     sets = ("training.epochs=10", "training.evaluations=20")
     words = ("pretrain", str(written), "--set", sets[0], "--set", sets[1], "--out", "run")
-    # A process that starts in the background of a shell would not heed it.
-    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    start = f"{heeded}; from stepdown.cli import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", start, *words],
+    process = interrupts.started(
+        [sys.executable, "-m", "stepdown", *words],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -278,6 +278,7 @@ def test_a_faulty_key_is_named_with_what_was_found_and_expected(
         ({"model": "bag", "max_params": 9_000, "hint_weight": 1}, 'found 1, but "bag" takes no hints; they'),
         ({"word_dropout": 0.1}, 'rungs.0.word_dropout: found 0.1, but "user/student" does not read whole words'),
         ({"embedding_rate": 0.1}, 'rungs.0.embedding_rate: found 0.1, but "user/student" does not read whole words'),
+        ({"embedding_rate": 0}, 'rungs.0.embedding_rate: found 0, but "user/student" does not read whole words'),
         ({"model": "bag", "max_params": 9_000, "word_dropout": 1}, "rungs.0.word_dropout: found 1; expected a number"),
         ({"core": "gru"}, 'rungs.0.core: found "gru", but "user/student" has no core to choose; a core is for'),
         ({"max_params": 250_000}, 'rungs.0.max_params: found 250000, but "user/student" has its own size'),

@@ -13,7 +13,7 @@ from stepdown import Classifier, assets, recipe, runs
 from stepdown.assets import npm
 from stepdown.errors import HubError
 from stepdown.web import ort
-from tests.conftest import corpus, make_bert_hash, make_teacher
+from tests.conftest import corpus, make_bert_hash, make_teacher, write_reviews
 
 pytest.importorskip("torch", reason="needs the extra train")
 
@@ -69,9 +69,7 @@ def _has_npm() -> bool:
 
 @pytest.mark.usefixtures("_builtins")
 def test_what_the_readme_shows_works(tmp_path: Path) -> None:
-    texts, labels = corpus(900)
-    rows = [f"{text},{label}" for text, label in zip(texts, labels, strict=True)]
-    (tmp_path / "reviews.csv").write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    write_reviews(tmp_path / "reviews.csv", 900)
     said = {}
     for words in commands():
         name = words[1]

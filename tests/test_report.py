@@ -635,6 +635,17 @@ def test_the_plot_puts_accuracy_up_and_parameters_right(run: dict[str, Any]) -> 
         assert plot.TOP <= y <= plot.HEIGHT - plot.BOTTOM
 
 
+def test_the_plot_says_what_it_shows(run: dict[str, Any]) -> None:
+    assert "Accuracy against parameters, with 95% intervals." in report.html(run)
+    by_teacher = {**run, "metric": "agreement", "data": {**run["data"], "judged_by": {"report": "teacher"}}}
+    page = report.html(by_teacher)
+    assert "Agreement with the teacher against parameters, with 95% intervals." in page
+    assert "agreement with the teacher 9" in page
+    assert "ccuracy against parameters" not in page
+    rows = results.parse(run).rungs
+    assert '<title id="plot-title">Micro F1 against parameters' in plot.plot(rows, "accuracy", "micro F1")
+
+
 def test_the_plot_of_soft_labels_without_a_model_leaves_them_out(run: dict[str, Any]) -> None:
     rows = results.parse(run).rungs
     assert plot.plot([replace(rows[0], params=0)]) == ""

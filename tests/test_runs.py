@@ -12,18 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from safetensors.numpy import load_file
 from websites import own_cache
 
 from stepdown import Classifier, packing, recipe, runs, store
-from stepdown.cli import cli
 from stepdown.errors import HubError, InputError, ModelError, StoreError
 from stepdown.ladder import cells
 from stepdown.ladder.context import Ended, Happening
 from stepdown.ladder.estimate import estimate
 from stepdown.runtime import LongTexts, Source, bundle
-from tests.conftest import corpus, make_teacher
+from tests.conftest import corpus, invoke, make_teacher, write_reviews
 
 Recipes = Callable[..., Path]
 
@@ -50,10 +48,6 @@ def told(results: dict) -> list[tuple]:
         )
         for cell in results["cells"]
     ]
-
-
-def invoke(*words: str) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
 
 
 def test_a_ladder_learns_is_compared_and_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
@@ -328,14 +322,13 @@ def test_any_cell_can_be_packed(toy_recipe: Recipes, tmp_path: Path) -> None:
 def packable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of one compact student."""
     folder = tmp_path_factory.mktemp("packable")
-    rows = [f"{text},{label}" for text, label in zip(*corpus(600), strict=True)]
-    (folder / "reviews.csv").write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    source = write_reviews(folder / "reviews.csv")
     make_teacher(folder / "teacher")
     rung = {"model": "compact", "max_params": 15_000, "epochs": 6, "batch_size": 32}
     chosen = recipe.parse(
         {
             "name": "packable",
-            "data": {"source": str(folder / "reviews.csv"), "text": "review", "label": "verdict"},
+            "data": {"source": str(source), "text": "review", "label": "verdict"},
             "teacher": {"model": str(folder / "teacher"), "epochs": 4, "learning_rate": 2e-3},
             "rungs": [rung],
             "compare": {"arms": ["direct"], "seeds": 1},

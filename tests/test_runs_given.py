@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 import stepdown
 from stepdown import packing, recipe, results, runs
-from stepdown.cli import cli
 from stepdown.errors import DataError, InputError, ModelError
+from stepdown.ladder import given, rungs
 from stepdown.ladder.called import name_of
 from stepdown.ladder.context import Ended
 from stepdown.ladder.estimate import estimate
 from stepdown.students import building, embeddings, huggingface
-from tests.conftest import GOOD, corpus, make_teacher
+from tests.conftest import GOOD, corpus, invoke, make_teacher
 
 
 def scores(texts: Sequence[str], noise: float = 0.0) -> list[list[float]]:
@@ -66,10 +66,6 @@ def worked(described: dict[str, Any], out: Path) -> list[str]:
     context = runs.open_run(recipe.parse(described), out)
     runs.work_through(context, lambda event: done.append(event.cell) if isinstance(event, Ended) else None)
     return done
-
-
-def invoke(*words: object) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
 
 
 def test_ready_soft_labels_teach_a_ladder(tmp_path: Path) -> None:
@@ -146,6 +142,19 @@ def test_check_says_what_the_scores_are_and_how_good(tmp_path: Path) -> None:
     assert "It is right on " in told.output
     assert "It says nothing of any of the 100 report texts, so it is not measured there" in told.output
     assert "embeddings begin at random" in told.output
+
+
+def test_embeddings_that_nobody_lent_learn_at_the_full_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [row | {"other": f"word{at % 60}"} for at, row in enumerate(rows(400))]
+    described = wanted({"source": write(tmp_path / "pairs.jsonl", pairs), "text": ["text", "other"]})
+    context = runs.open_run(recipe.parse(described), tmp_path / "run")
+    settings = context.recipe.resolved_rung(0)
+    assert rungs._embedding_rate(context, settings) == 1.0
+    assert rungs._embedding_rate(context, replace(settings, embedding_rate=0.3)) == 0.3
+    monkeypatch.setattr(given, "initial_of", lambda context: given.INITIAL)
+    assert rungs._embedding_rate(context, settings) == 0.1
 
 
 def test_columns_in_the_wrong_order_are_noticed(tmp_path: Path) -> None:

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 import stepdown
 from stepdown import recipe, results, runs
-from stepdown.cli import cli
 from stepdown.errors import DataError, InputError, ModelError
 from stepdown.ladder import cells
 from stepdown.ladder.estimate import estimate
-from tests.conftest import corpus, make_teacher
+from tests.conftest import corpus, invoke, make_teacher
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +61,6 @@ def wanted(teacher: Path | list[str], data: dict[str, Any], **tables: Any) -> di
         "compare": {"seeds": 1},
         **tables,
     }
-
-
-def invoke(*words: object) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
 
 
 def test_a_ladder_learns_from_texts_alone(fine_tuned: Path, tmp_path: Path) -> None:

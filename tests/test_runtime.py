@@ -350,7 +350,7 @@ def decoded(document: dict[str, object]) -> None:
         ({"weights": {"file": "../model.onnx", "format": "onnx", "type": "float32"}}, "is needed but not"),
         (
             {"weights": {"file": "README.md", "format": "onnx", "type": "float32"}},
-            "README.md is needed but not",
+            "'README.md' is needed but not",
         ),
         ({"tokenizer": {"kind": "words", "files": []}}, "a list of 1 or more"),
         ({"files": {"../words.json": {"bytes": 1, "sha256": "0" * 64}}}, "'../words.json'.*Do not trust"),

@@ -43,13 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    assert PROGRAM is not None
-    with Browser(PROGRAM, tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
 @pytest.fixture
 def page(browser: Browser, server: Served) -> Iterator[Browser]:
     browser.events.clear()
@@ -119,8 +112,9 @@ def test_an_answer_about_an_earlier_text_is_dropped(page: Browser) -> None:
 
 def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser) -> None:
     assert page.value("document.activeElement.id") == "text"
-    page.press(*TAB)
-    assert page.value("document.activeElement.id") == "lines"
+    for field in ("below", "lines"):
+        page.press(*TAB)
+        assert page.value("document.activeElement.id") == field
     page.write(f"good movie\n\nbad\n  not {EVIL}\na\nthe")
     page.press(*TAB)
     assert page.value("document.activeElement.id") == "go"
@@ -145,6 +139,27 @@ def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser) -> Non
     assert saved[0] == '"text","label","score"'
     assert saved[3].startswith(f'"  not {EVIL}","')
     assert len(saved) == 6
+
+
+def test_answers_can_be_held_back_below_a_score(page: Browser) -> None:
+    page.write("good movie")
+    page.until("document.querySelector('#score').textContent")
+    label, score = text_of(page, "#label"), text_of(page, "#score")
+    page.press(*TAB)
+    page.write("99.9")
+    page.until("document.querySelector('#label').textContent === 'No label'")
+    assert text_of(page, "#score") == f"the highest score is {score}"
+    assert page.value("document.querySelectorAll('#scores .applies').length") == 0
+    page.until("document.querySelector('#live').textContent.startsWith('No label, the highest score is ')")
+    page.value("$('lines').focus()")
+    page.write("good movie")
+    page.press(*ENTER, modifiers=2)
+    page.until("document.querySelector('#progress').textContent.endsWith(': none 1.')")
+    assert text_of(page, "tbody td:nth-child(2)") == "none"
+    assert page.value("rows[0].csv.label") == ""
+    for nothing in ("0", "", "-3"):
+        page.value(f"$('below').value = {nothing!r}; $('below').dispatchEvent(new Event('input'))")
+        page.until(f"document.querySelector('#label').textContent === {label!r}")
 
 
 def test_a_fault_is_shown_and_goes_away(page: Browser) -> None:

@@ -22,12 +22,15 @@ pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 pytest.importorskip("prometheus_client", reason="needs the extra serve")
 
+import uvicorn
+
 from stepdown.cli.serve import serve
 from stepdown.errors import InputError, WorkError
 from stepdown.page import title
 from stepdown.runtime import Classifier, bundle
 from stepdown.runtime.predict import answers
 from stepdown.serve import server as servers
+from stepdown.serve.app import create_app
 
 JSON = {"Content-Type": "application/json"}
 
@@ -141,6 +144,23 @@ def test_it_ends_after_what_was_asked(path: Path, number: int) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
+def test_what_was_asked_and_not_read_yet_is_answered(path: Path) -> None:
+    """The signal comes while a connection waits to be taken, its request in it."""
+    app = create_app(Classifier.load(path), "Tiny")
+    config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="error")
+
+    def begun() -> None:
+        client.connect(listener.getsockname())
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        server.should_exit = True
+
+    server = servers._Server(config, begun, lambda: None)
+    with servers.listen("127.0.0.1", 0) as listener, socket.socket() as client:
+        client.settimeout(60)
+        server.run([listener])
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_second_signal_ends_it_at_once(path: Path) -> None:
     with served(path, "--port", "0") as server, half(server):
         server.process.send_signal(signal.SIGTERM)

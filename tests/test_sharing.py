@@ -22,34 +22,28 @@ from scipy.special import expit, softmax
 
 pytest.importorskip("datasets", reason="needs the extra train")
 
-from click.testing import CliRunner, Result
 from huggingface_hub import ModelCard
 from test_report import a_run
 
 from stepdown import Classifier, recipe, report, runs, sharing
-from stepdown.cli import cli
 from stepdown.errors import InputError, ModelError
 from stepdown.native import _uncalibrated
 from stepdown.runtime import Calibration, bundle
 from stepdown.students import saved
 from stepdown.students.model import logits
-from tests.conftest import corpus, make_bert_hash, make_teacher
+from tests import interrupts
+from tests.conftest import corpus, invoke, make_bert_hash, make_teacher, write_reviews
 from tests.hub_server import Fault, Hub
 from tests.hub_user import QUICK, Client, settings, stepdown
 
 TEXTS = corpus(40, seed=9)[0]
 
 
-def invoke(*words: object) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run: a teacher, its first layer, a bert_hash, and a compact student that becomes the bundle."""
     folder = tmp_path_factory.mktemp("sharing")
-    rows = [f"{text},{label}" for text, label in zip(*corpus(600), strict=True)]
-    (folder / "reviews.csv").write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    source = write_reviews(folder / "reviews.csv")
     make_teacher(folder / "teacher")
     make_bert_hash(folder / "hash")
     rungs = [
@@ -60,12 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chosen = recipe.parse(
         {
             "name": "toy",
-            "data": {
-                "source": str(folder / "reviews.csv"),
-                "text": "review",
-                "label": "verdict",
-                "max_length": 32,
-            },
+            "data": {"source": str(source), "text": "review", "label": "verdict", "max_length": 32},
             "teacher": {"model": str(folder / "teacher"), "epochs": 4, "learning_rate": 2e-3},
             "rungs": rungs,
             "compare": {"arms": ["chain"], "seeds": 1},
@@ -559,14 +548,7 @@ def test_interrupted_it_leaves_nothing_half_sent(where: str, hub: Hub, run: Path
     hub.stall(where)
     command = [sys.executable, "-m", "stepdown", "push", str(run), "me/toy"]
     environment = settings(hub, tmp_path, HF_TOKEN="hf_mine")
-    with subprocess.Popen(
-        command,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        # What a shell runs in the background ignores interrupts, and so would this.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with interrupts.started(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while not hub.asked(where) and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -15,16 +15,16 @@ import torch
 from browser import Browser, find
 from websites import computed, offered, website
 
-from stepdown import Classifier
-from stepdown.export import graphs
-from stepdown.runtime import About, LongTexts, bundle
+from stepdown import Classifier, export, tasks
+from stepdown.export import CheckTexts, Description, Form, graphs
+from stepdown.runtime import About, Calibration, LongTexts, bundle
 from stepdown.runtime.inputs import as_given
 from stepdown.runtime.predict import answers
 from stepdown.serve import erasure
 from stepdown.students import huggingface
 from stepdown.students.model import TextModel
 from stepdown.tokens import BertWordPiece, Tokenizer, Words
-from tests import test_pair_students
+from tests import every_kind, test_pair_students
 from tests.conftest import corpus, make_teacher
 from tests.test_tokens import HARD_TEXTS, PIECES, VECTORS, vectors
 
@@ -183,6 +183,21 @@ def test_every_kind_of_student(name: str, place: Path, answered: Answered, tmp_p
     same(answered(name, pairs), expected)
 
 
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("name", ["gru", "bag"])
+def test_small_weights(name: str, weights: str, place: Path, answered: Answered) -> None:
+    checks = CheckTexts(list(map(tasks.single, every_kind.TEXTS)), np.full(len(every_kind.TEXTS), -1))
+    said = Description(lambda size, cost: f"# {name}\n", (), Calibration())
+    target = place / f"{name}-{weights}"
+    export.export(every_kind.model(name), target, checks, said, Form(weights, accept_loss=True))
+    classifier = Classifier.load(target)
+    assert classifier.about.weights.type == weights
+    texts = [*TEXTS, *every_kind.TEXTS]
+    expected = answers(classifier, texts, 0)
+    assert len({str(one["scores"]) for one in expected}) > 30
+    same(answered(target.name, texts), expected)
+
+
 @pytest.mark.slow
 def test_a_transformer(place: Path, answered: Answered, tmp_path: Path) -> None:
     """Slow for torch's exporter, which traces it."""
@@ -265,7 +280,7 @@ def test_no_temperature_changes_the_label(compute: Callable[[Any, str], Any]) ->
     const { Classifier } = await import("/engine/classifier.js");
     const classifier = await Classifier.load();
     classifier.about = { ...classifier.about, temperature: 1000 };
-    return [classifier.said(data, 0), classifier.said([...data].reverse(), 0)];
+    return [classifier.said(data, 0, null), classifier.said([...data].reverse(), 0, null)];
     """
     close = [1.0, float(np.nextafter(np.float32(1), np.float32(2)))]
     found = compute(close, script)

@@ -46,13 +46,6 @@ def url(sites: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    assert PROGRAM is not None
-    with Browser(PROGRAM, tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
 def faults(page: Browser) -> list[dict[str, Any]]:
     wrong = (
         "Log.entryAdded",
@@ -104,6 +97,16 @@ def test_it_answers_as_one_types_and_nothing_leaves_the_tab(page: Browser, sites
     )
 
 
+def test_answers_can_be_held_back_below_a_score(page: Browser) -> None:
+    page.write("good movie")
+    page.until("document.querySelector('#score').textContent")
+    score = text_of(page, "#score")
+    page.press(*TAB)
+    page.write("99.9")
+    page.until("document.querySelector('#label').textContent === 'No label'")
+    assert text_of(page, "#score") == f"the highest score is {score}"
+
+
 def test_any_label_can_be_explained(page: Browser) -> None:
     page.write("good bad")
     page.until("document.querySelector('#why-help').textContent")
@@ -112,8 +115,9 @@ def test_any_label_can_be_explained(page: Browser) -> None:
 
 
 def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser, sites: Path) -> None:
-    page.press(*TAB)
-    assert page.value("document.activeElement.id") == "lines"
+    for field in ("below", "lines"):
+        page.press(*TAB)
+        assert page.value("document.activeElement.id") == field
     texts = [f"good {number} bad {'!' * (number % 5)}" for number in range(250)]
     page.write("\n".join([*texts, "", f"not {EVIL}"]))
     page.press(*TAB)

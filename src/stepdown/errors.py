@@ -15,9 +15,12 @@ A message says what was found, what was expected, and what to do next. None of t
 command line as a traceback.
 """
 
+import re
 import reprlib
 from collections.abc import Sequence
 
+# Control characters but for tab and line feed, and those that change the direction of what follows.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
 
@@ -78,6 +81,11 @@ def missing_extra(package: str, extra: str, purpose: str) -> InputError:
         f"{purpose} needs the package {package!r}, which is not installed. "
         f'Install it with: pip install "stepdown[{extra}]"'
     )
+
+
+def inert(text: str) -> str:
+    """A text for a terminal: what would steer that is spelled as JSON spells it, such as \\u009b."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def shown(value: object) -> str:

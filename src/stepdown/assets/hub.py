@@ -15,7 +15,7 @@ from stepdown.errors import ModelError, StepdownError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _LONGEST_ID = 96
-_DESCRIPTION = [
+DESCRIPTION = (
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -26,7 +26,9 @@ _DESCRIPTION = [
     "merges.txt",
     "*.model",  # SentencePiece
     "README.md",  # states the licence
-]
+)
+"""What describes a model in Hugging Face's layout, its tokenizer among it: patterns of file names."""
+
 _SAFETENSORS = ["model*.safetensors", "model.safetensors.index.json"]
 _TORCH = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
@@ -74,7 +76,7 @@ def tokenizer_folder(hub_id: str) -> Path:
     found, refusal = repositories.head("model", hub_id, None)
     known = versions.current().known.get(f"model {hub_id}")
     try:
-        return repositories.snapshot("model", hub_id, known, _DESCRIPTION, found)
+        return repositories.snapshot("model", hub_id, known, DESCRIPTION, found)
     except StepdownError:
         raise
     except Exception as error:  # of the client, its transport and the file system
@@ -93,12 +95,12 @@ def _folder(hub_id: str, revision: str | None) -> Path:
     known = versions.current().known.get(f"model {hub_id}")
     try:
         folder = repositories.snapshot(
-            "model", hub_id, revision or known, [*_DESCRIPTION, *_SAFETENSORS], found
+            "model", hub_id, revision or known, [*DESCRIPTION, *_SAFETENSORS], found
         )
         if any(folder.glob("model*.safetensors")):
             return folder
         # Of the same commit, should the branch move meanwhile.
-        return repositories.snapshot("model", hub_id, folder.name, [*_DESCRIPTION, *_TORCH], found)
+        return repositories.snapshot("model", hub_id, folder.name, [*DESCRIPTION, *_TORCH], found)
     except StepdownError:
         raise
     except Exception as error:  # of the client, its transport and the file system

@@ -10,11 +10,12 @@ import os
 import re
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
 from stepdown import __version__
-from stepdown.errors import StepdownError, missing_extra
+from stepdown.errors import StepdownError, inert, missing_extra
 
 # Command → module and the first line of its help, in the order of a user's day.
 _COMMANDS = {
@@ -40,6 +41,15 @@ _OUT_OF_MEMORY = re.compile(
 
 class _Commands(click.Group):
     """A group that imports a command when it is asked for."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """As click has it, but that a reader of our output who has enough is no failure, which to click it is."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            # What is still buffered must not fail once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -84,12 +94,8 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except StepdownError as error:
-        click.echo(f"stepdown: {error}", err=True)
+        click.echo(f"stepdown: {inert(str(error))}", err=True)  # it may quote what a stranger made
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader has what it wanted; without this the interpreter would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except (MemoryError, RuntimeError) as error:
         # torch tells of a full memory by a RuntimeError of its own.
         if isinstance(error, RuntimeError) and not _OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ import click
 
 from stepdown import assets, labelling
 from stepdown.classifiers import named
+from stepdown.cli.columns import column
 from stepdown.cli.counting import RowProgress
 from stepdown.cli.progress import Fetching
 from stepdown.errors import InputError
@@ -26,13 +26,7 @@ from stepdown.propose import name_of
     metavar="FILE",
     help="A .jsonl, .csv or .parquet file; - is stdout, as JSON lines.  [default: NAME.labelled.jsonl]",
 )
-@click.option(
-    "--column",
-    "columns",
-    metavar="NAME",
-    multiple=True,
-    help="The column that holds the text; twice for the two of a pair.  [default: found by its name]",
-)
+@column
 @click.option(
     "--scores",
     type=click.Choice(["probabilities", "logits"]),
@@ -88,11 +82,8 @@ def label(
             labelling.Wanted(columns, scores, prefix),
             lambda counts: progress(counts.rows),
         )
-    except BrokenPipeError:
-        # Whoever read our output has enough. What is still buffered must not fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
-    progress.end()
+    finally:
+        progress.end()
     if counts.without_text:
         click.echo(f"Rows without a text, left out: {counts.without_text:,}.", err=True)
     if target is None:

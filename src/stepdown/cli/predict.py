@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from stepdown.cli.columns import column
 from stepdown.cli.counting import RowProgress
 from stepdown.errors import InputError
 
@@ -26,13 +26,7 @@ _MOST_TOLD = 5
 @click.option(
     "--input", "source", metavar="FILE", help="A .csv, .tsv, .jsonl, .txt or .parquet file; - is stdin."
 )
-@click.option(
-    "--column",
-    "columns",
-    metavar="NAME",
-    multiple=True,
-    help="The column that holds the text; twice for the two of a pair.  [default: found by its name]",
-)
+@column
 @click.option(
     "--output", metavar="FILE", help="Write to a file, a table if it is a .csv or .tsv; - is stdout."
 )
@@ -79,9 +73,6 @@ def predict(
         _predict(
             bundle, Work(texts, _path(source), columns, _path(output), top, abstain_below), skip_bad_rows
         )
-    except BrokenPipeError:
-        # Whoever read our output has enough. What is still buffered must not fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -17,7 +17,6 @@ from stepdown.errors import InputError, ModelError
 from stepdown.students import huggingface, saved
 from stepdown.students.huggingface import HuggingFaceNetwork, quiet
 from stepdown.students.model import TextModel
-from stepdown.students.token_types import separator_of
 from stepdown.tasks import TaskKind
 
 # Where neither the tokenizer nor the model's positions say how long a text may be.
@@ -144,35 +143,23 @@ def _wrapped(
             f"(model, tokenizer) is ({type(classifier).__name__}, {type(tokenizer).__name__}); expected a model and "
             "a tokenizer of transformers, or the name of both as one string"
         )
-    config = classifier.config
-    pairs = getattr(config, huggingface.IS_PAIR, False) is True if is_pair is None else is_pair
     with tempfile.TemporaryDirectory() as place:
-        config.save_pretrained(place)
-        tokenizer.save_pretrained(place)
-        reader = tokens.from_huggingface(Path(place))
-        separator = separator_of(Path(place), classifier, reader) if pairs else None
-    rows = classifier.get_input_embeddings().weight.shape[0]
-    if reader.vocab_size > rows:
-        raise ModelError(
-            f"The model has embeddings for {rows:,} tokens and the tokenizer knows {reader.vocab_size:,}: they do not "
-            "belong together."
+        folder = Path(place)
+        classifier.config.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        reader = tokens.from_huggingface(folder)
+        rows = classifier.get_input_embeddings().weight.shape[0]
+        if reader.vocab_size > rows:
+            raise ModelError(
+                f"The model has embeddings for {rows:,} tokens and the tokenizer knows {reader.vocab_size:,}: they do "
+                "not belong together."
+            )
+        length = _length(tokenizer, max_length)
+        text_model = huggingface.wrapped(
+            classifier, reader, folder, max_length=length, task=task, is_pair=is_pair
         )
-    # Some decoders have none, and then take no batch of several texts.
-    if config.pad_token_id is None:
-        config.pad_token_id = reader.pad_id
-    network = HuggingFaceNetwork(classifier, separator)
     # Whoever asks a network puts it back into the mode that it was in.
-    network.train(classifier.training)
-    text_model = TextModel(
-        network,
-        reader,
-        tuple(str(config.id2label[index]) for index in range(config.num_labels)),
-        huggingface.longest(config, _length(tokenizer, max_length)),
-        "huggingface",
-        huggingface.describe(classifier),
-        task=task or huggingface.task_of(config),
-        is_pair=pairs,
-    )
+    text_model.network.train(classifier.training)
     return Given(text_model, tokenizer)
 
 

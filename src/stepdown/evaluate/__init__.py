@@ -197,8 +197,9 @@ def calibrate_to_teacher(task: Task, outputs: NDArray[np.float32], teacher: Said
         outputs: of the n texts of the selection split, [n, outputs].
         teacher: what it says of them; None for the teacher itself.
     """
-    is_taught = task.kind == "multi-label" and teacher is not None
-    sets = multi_label.applies(teacher.outputs, teacher.calibration) if is_taught and teacher else None
+    sets = None
+    if teacher is not None and task.kind == "multi-label":
+        sets = multi_label.applies(teacher.outputs, teacher.calibration)
     return without_labels(task, outputs, sets)
 
 

@@ -73,7 +73,8 @@ def folder_digest(folder: Path) -> str:
 def model_of(context: Context, cell_id: str) -> TextModel:
     """The model of a finished cell, from memory or from its folder."""
     if cell_id not in context.trained:
-        found = saved.load(context.out / "cells" / cell_id, max_length=context.recipe.data.max_length)
+        length = context.max_length(context.plan.cell(cell_id))
+        found = saved.load(context.out / "cells" / cell_id, max_length=length)
         # Where training left it: a resumed run computes on the same device as an undisturbed one.
         found.network.to(context.accelerator.device)
         context.trained[cell_id] = found
@@ -148,4 +149,4 @@ def unit(context: Context) -> Unit | None:
     found = outputs(context, TEACHER, "selection")
     if found is None:
         found = given.labeller(context).ask(dataset.train.texts[: given.CHECKED])
-    return Unit(float(found.mean(dtype=np.float64)), float(found.std(dtype=np.float64)) or 1.0)
+    return Unit.of(found)

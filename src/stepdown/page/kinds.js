@@ -9,12 +9,12 @@ const KINDS = {
     changes: "Labels and scores change as you type.",
     columns: () => ["Label", "Score"],
     told: (answer) => ({
-      headline: answer.label,
-      beside: percent(answer.score),
+      headline: answer.label ?? "No label",
+      beside: (answer.abstained ? "the highest score is " : "") + percent(answer.score),
       bars: bars(answer, [answer.label]),
-      cells: [answer.label, percent(answer.score)],
-      csv: { label: answer.label, score: answer.score },
-      names: [answer.label],
+      cells: [answer.label ?? "none", percent(answer.score)],
+      csv: { label: answer.label ?? "", score: answer.score },
+      names: [answer.label ?? "none"],
     }),
   },
   "multi-label": {
@@ -22,10 +22,9 @@ const KINDS = {
     changes: "Labels and scores change as you type. A label applies from its mark on.",
     columns: () => ["Labels"],
     told: (answer) => {
-      const headline = answer.labels.join(", ") || "No label applies";
       return {
-        headline,
-        beside: "",
+        headline: answer.labels.join(", ") || (answer.abstained ? "No label" : "No label applies"),
+        beside: answer.abstained ? "no score is high enough" : "",
         bars: bars(answer, answer.labels),
         cells: [answer.labels.join(", ") || "none"],
         csv: { labels: answer.labels.map(quoted).join(";") },
@@ -70,6 +69,11 @@ const isNumber = () => model.task === "regression";
 const isPair = () => model.texts_per_input === 2;
 const things = (n) => count(n) + (isPair() ? " pair" : " text") + (n === 1 ? "" : "s");
 const scored = (top) => (isNumber() ? {} : { top });
+// The least score that a label is given for, in percent as it is typed; what is none, or none above 0, holds nothing back.
+function abstaining() {
+  const below = Math.min(100, Number($("below").value)) / 100;
+  return isNumber() || !(below > 0) ? {} : { abstain_below: below };
+}
 // As many digits as mean something, in any unit.
 const digits = (value, most = 6) => String(Number(value.toPrecision(most))).replace("-", "−");
 // As `stepdown predict` writes a list of names in a cell.

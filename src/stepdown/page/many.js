@@ -20,7 +20,7 @@ async function predictLines() {
       return;
     }
     for (const chunk of chunks(inputs)) {
-      const { said, time } = await ask("predict", { texts: chunk, ...scored(1) });
+      const { said, time } = await ask("predict", { texts: chunk, ...scored(1), ...abstaining() });
       spent += time || 0;
       addRows(said.predictions);
       if (rows.length < inputs.length) {

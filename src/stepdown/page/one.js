@@ -34,7 +34,7 @@ async function answerTyped(signal) {
   const input = isPair() ? texts : texts[0];
   await wait(PAUSE, signal);
   const top = model.task === "multi-label" ? MOST_SCORES : MOST_BARS;
-  const { said, time } = await ask("predict", { texts: [input], ...scored(top) }, signal);
+  const { said, time } = await ask("predict", { texts: [input], ...scored(top), ...abstaining() }, signal);
   if (signal.aborted) return;
   tellProblem("problem", "");
   showAnswer(said.predictions[0], time);

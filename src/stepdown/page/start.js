@@ -9,7 +9,7 @@ async function showModel() {
   $("about").textContent = kind.does(isPair() ? " for a pair of texts." : " for a text.") + size;
   $("text-help").textContent = kind.changes;
   $("why-label").append(...model.labels.slice(0, 1000).map((name) => new Option(name)));
-  $("why-choice").hidden = isNumber();
+  $("why-choice").hidden = $("below-choice").hidden = isNumber();
   $("scores").classList.toggle("marked", Boolean(model.thresholds));
   if (isPair()) fitPairs();
   const heads = kind.columns().map((name, index) => {
@@ -43,6 +43,7 @@ ready.catch((error) => {
 });
 for (const id of ["text", "text2"]) $(id).addEventListener("input", onType);
 $("why-label").addEventListener("change", onType);
+$("below").addEventListener("input", onType);
 $("go").addEventListener("click", predictLines);
 $("save").addEventListener("click", saveCsv);
 $("lines").addEventListener("keydown", (event) => {

@@ -48,9 +48,9 @@ def _columns(model: str, data: Mapping[str, object]) -> Iterator[Fault]:
     for column, count in Counter(columns).items():
         if column and count > 1:
             yield Fault(path, f"found the column {found(column)} {count} times; expected it once")
-        for key, what in (("text", "text"), ("label", "label")):
+        for key in ("text", "label"):
             if column in words(data.get(key)):
-                says = f"found {found(column)}, the column of the {what}; expected columns of scores"
+                says = f"found {found(column)}, the column of the {key}; expected columns of scores"
                 yield Fault(path, says)
 
 

@@ -61,8 +61,7 @@ def _absolute(value: str | os.PathLike[str], folder: Path) -> str:
     text = os.fspath(value)
     if isinstance(value, str) and not _is_path(value, folder):
         return text
-    # Unlike Path.expanduser, this leaves the home of an unknown user as it is.
-    expanded = os.path.expanduser(text)  # noqa: PTH111
+    expanded = os.path.expanduser(text)  # noqa: PTH111  # Path's raises where there is no such user
     # And unlike Path.resolve, this leaves a link the link that the user named.
     return os.path.normpath(folder.absolute() / expanded)
 

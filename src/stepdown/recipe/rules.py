@@ -154,14 +154,12 @@ def _of_words(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     if not isinstance(model, str) or _family(model):
         return
     families = " and ".join(f'"{family}"' for family in FAMILIES)
-    for key in ("word_dropout", "embedding_rate"):
-        given = rung.get(key)
-        if given:
-            says = (
-                f"found {found(given)}, but {found(model)} does not read whole words; it is for {families}."
-            )
-            says = f"{says} Leave it out"
-            yield Fault(("rungs", index, key), says)
+    # No word dropout is what other students have; a rate, 0 too, is nothing to them.
+    says = f"but {found(model)} does not read whole words; it is for {families}. Leave it out"
+    for key, harmless in (("word_dropout", 0), ("embedding_rate", None)):
+        value = rung.get(key)
+        if value not in (None, harmless):
+            yield Fault(("rungs", index, key), f"found {found(value)}, {says}")
 
 
 def _hints(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:

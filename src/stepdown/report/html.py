@@ -15,9 +15,10 @@ from typing import Any
 
 from stepdown.compare import Comparison
 from stepdown.evaluate import MetricName
+from stepdown.report import judged
 from stepdown.report.content import MIND, Content, Line, content
 from stepdown.report.figures import NONE, clean
-from stepdown.report.plot import legend, plot
+from stepdown.report.plot import caption, legend, plot
 from stepdown.results import Cell, Results, parse
 
 DETAILS: tuple[tuple[MetricName, str], ...] = (
@@ -119,11 +120,12 @@ def _row(line: Line, headings: Line) -> str:
 
 
 def _figure(run: Results) -> str:
-    drawing = plot(run.rungs, run.metric)
+    title = judged.title(run)
+    drawing = plot(run.rungs, run.metric, title)
     if not drawing:
         return ""
-    caption = "Accuracy against parameters, with 95% intervals."
-    return f"<figure>\n{drawing}\n{legend(run.rungs, run.metric)}<figcaption>{caption}</figcaption></figure>"
+    words = _text(f"{caption(title)}, with 95% intervals.")
+    return f"<figure>\n{drawing}\n{legend(run.rungs, run.metric)}<figcaption>{words}</figcaption></figure>"
 
 
 def _section(heading: str, sentences: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Accuracy against parameters as one inline SVG, drawn by hand so that the page needs nothing else."""
+"""The primary metric against parameters as one inline SVG, drawn by hand so that the page needs nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from stepdown.evaluate import TITLES, MetricName
+from stepdown.evaluate import MetricName
 from stepdown.report.figures import count, figure, interval, name, rank
 from stepdown.results import Rung
 
@@ -44,8 +44,14 @@ class Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def plot(rows: Sequence[Rung], metric: MetricName = "accuracy") -> str:
-    """The SVG element, or an empty string where no row has both parameters and the primary metric."""
+def plot(rows: Sequence[Rung], metric: MetricName = "accuracy", title: str = "accuracy") -> str:
+    """The SVG element, or an empty string where no row has both parameters and the primary metric.
+
+    Args:
+        rows: of the ladder.
+        metric: the primary one.
+        title: what people call it.
+    """
     drawn = [row for row in rows if row.params and metric in row.metrics]
     if not drawn:
         return ""
@@ -55,18 +61,23 @@ def plot(rows: Sequence[Rung], metric: MetricName = "accuracy") -> str:
     ticks = _shares(min(lows), max(highs))
     y = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     summary = "; ".join(
-        f"{label(row)}: {count(row.params)} parameters, {_told(row, metric)}" for row in drawn
+        f"{label(row)}: {count(row.params)} parameters, {_told(row, metric, title)}" for row in drawn
     )
     return "\n".join(
         [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="plot-title plot-text">',
-            f'<title id="plot-title">{TITLES[metric].capitalize()} against parameters</title>',
+            f'<title id="plot-title">{escape(caption(title))}</title>',
             f'<desc id="plot-text">{escape(summary)}</desc>',
             *_axes(x, y, ticks, metric),
-            *(_point(row, at, y, metric) for row, at in zip(drawn, _places(drawn, x), strict=True)),
+            *(_point(row, at, y, metric, title) for row, at in zip(drawn, _places(drawn, x), strict=True)),
             "</svg>",
         ]
     )
+
+
+def caption(title: str) -> str:
+    """What the drawing shows, where the primary metric is called so."""
+    return f"{title[0].upper()}{title[1:]} against parameters"
 
 
 def mark(row: Rung) -> str:
@@ -144,15 +155,15 @@ def _places(rows: Sequence[Rung], x: Scale) -> list[float]:
     return places
 
 
-def _point(row: Rung, at: float, y: Scale, metric: MetricName) -> str:
+def _point(row: Rung, at: float, y: Scale, metric: MetricName, title: str) -> str:
     found = row.metrics[metric]
     kind, middle = mark(row), y(found.value)
     return (
-        f"<g><title>{escape(f'{label(row)}, {name(row)}: {_told(row, metric)}')}</title>"
+        f"<g><title>{escape(f'{label(row)}, {name(row)}: {_told(row, metric, title)}')}</title>"
         f'<path class="bar {kind}" d="M{at:.1f} {y(found.low):.1f}V{y(found.high):.1f}"/>'
         f'<path class="mark {kind}" transform="translate({at:.1f} {middle:.1f})" d="{MARKS[kind]}"/></g>'
     )
 
 
-def _told(row: Rung, metric: MetricName) -> str:
-    return f"{TITLES[metric]} {interval(row.metrics[metric], metric)}"
+def _told(row: Rung, metric: MetricName, title: str) -> str:
+    return f"{title} {interval(row.metrics[metric], metric)}"

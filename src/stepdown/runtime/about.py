@@ -161,7 +161,7 @@ def decode(content: bytes, where: str) -> tuple[About, dict[str, Promise]]:
     needed = (weights.text("file"), *tokenizer.texts("files", 1))
     if missing := [name for name in needed if name not in promises]:
         raise BundleError(
-            f"{where}: {', '.join(missing)} is needed but not among its files. Export it again."
+            f"{where}: {', '.join(map(shown, missing))} is needed but not among its files. Export it again."
         )
     about = About(
         label_names=label_names,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast, overload
+from typing import Any, cast, overload
 
 import numpy as np
 
 from stepdown import outputs, tokens
-from stepdown.errors import BundleError, InputError
+from stepdown.errors import BundleError, InputError, shown
 from stepdown.runtime import bundle as bundles
 from stepdown.runtime import inputs, long_texts, shipped
 from stepdown.runtime.bundle import Bundle
 from stepdown.runtime.inputs import Text
 from stepdown.runtime.network import Network
 
-# Texts encoded at a time: bounds the memory of a long list.
-_WINDOW = 16_384
+# Texts encoded at a time, and scores held at a time: they bound the memory of a long list.
+_WINDOW, _MOST_SCORES = 16_384, 1 << 22
 
 Predictions = list[str] | list[list[str]] | list[float]
 Guarded = list[str | None] | list[list[str] | None]
@@ -37,6 +37,7 @@ class Classifier:
         long_texts: how texts beyond a length are read; None: like any other.
         temperature: what logits are divided by before softmax or sigmoid.
         thresholds: from which probability on each label of a multi-label task applies; empty for other tasks.
+        window: texts that are read at a time, fewer where each has very many scores.
         card: the bundle's README.md.
         about: all that the bundle says of itself.
     """
@@ -58,11 +59,12 @@ class Classifier:
         self.thresholds: tuple[float, ...] = ()
         if self.task == "multi-label":
             self.thresholds = bundle.about.calibration.threshold_of_each(len(self.label_names))
+        self.window = max(1, min(_WINDOW, _MOST_SCORES // len(self.label_names)))
         self.card = bundle.card
         weights = bundle.about.weights
         if weights.format != "onnx":
             raise BundleError(
-                f"{name} holds its weights as {weights.format}, which need torch to run. "
+                f"{name} holds its weights as {shown(weights.format)}, which need torch to run. "
                 "Export it with --format onnx."
             )
         self._tokenizer = tokens.parse(bundle.about.tokenizer["kind"], bundle.files)
@@ -112,7 +114,13 @@ class Classifier:
         """
         if abstain_below is not None:
             self.check_can_abstain(abstain_below, "abstain_below")
-        logits = self.logits(texts)
+        inputs.check(texts, is_pair=self.is_pair)
+        found: list[Any] = []
+        for start in range(0, len(texts), self.window):
+            found += self._said(self.logits(texts[start : start + self.window]), abstain_below)
+        return found
+
+    def _said(self, logits: np.ndarray, abstain_below: float | None) -> Predictions | Guarded:
         if self.task == "regression":
             return outputs.values(logits)
         said: list[str] | list[list[str]] = (
@@ -162,8 +170,8 @@ class Classifier:
         inputs.check(texts, is_pair=self.is_pair)
         logits = np.zeros((len(texts), len(self.label_names)), np.float32)
         truncated = np.zeros(len(texts), bool)
-        for start in range(0, len(texts), _WINDOW):
-            window = slice(start, start + _WINDOW)
+        for start in range(0, len(texts), self.window):
+            window = slice(start, start + self.window)
             strings = inputs.as_strings(texts[window], is_pair=self.is_pair)
             logits[window], truncated[window] = self._read(strings)
         return logits, truncated

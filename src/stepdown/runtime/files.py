@@ -25,8 +25,9 @@ LARGEST_TEXT = 64 * 2**20
 LARGEST_ABOUT = 4 * 2**20
 MOST_FILES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# What packs better than this is no model, but an archive made to fill a memory.
-_MOST_PACKED = 200
+# What packs better than this is no model, but an archive made to fill a memory: weights pack to a
+# half, text to a fifth.
+_MOST_PACKED = 32
 
 
 class Files(Protocol):

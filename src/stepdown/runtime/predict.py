@@ -63,18 +63,20 @@ def answers(
     Raises:
         InputError: as `Classifier.predict`.
     """
-    logits, truncated = classifier.read(texts)
-    said = (
-        _values(logits)
-        if classifier.task == "regression"
-        else _labels(classifier, logits, top, abstain_below)
-    )
     found: list[Answer] = []
-    for text, cut, own in zip(texts, truncated.tolist(), said, strict=True):
-        answer = {"text": text if isinstance(text, str) else list(text), **own}
-        if cut:
-            answer[TRUNCATED] = True
-        found.append(answer)
+    for start in range(0, len(texts), classifier.window):
+        window = texts[start : start + classifier.window]
+        logits, truncated = classifier.read(window)
+        said = (
+            _values(logits)
+            if classifier.task == "regression"
+            else _labels(classifier, logits, top, abstain_below)
+        )
+        for text, cut, own in zip(window, truncated.tolist(), said, strict=True):
+            answer = {"text": text if isinstance(text, str) else list(text), **own}
+            if cut:
+                answer[TRUNCATED] = True
+            found.append(answer)
     return found
 
 
@@ -192,7 +194,7 @@ def run(
             top=_USUAL_TOP if work.top is None else work.top,
             abstain_below=work.abstain_below,
         )
-        return answer_all(ask, given, sink, on_bad=on_bad, on_progress=tell)
+        return answer_all(ask, given, sink, most=classifier.window, on_bad=on_bad, on_progress=tell)
 
 
 def _table(work: Work, *, is_pair: bool) -> Table | None:
@@ -230,6 +232,7 @@ def answer_all(
     source: Iterable[list[Row | BadRow]],
     sink: Sink,
     *,
+    most: int,
     on_bad: Callable[[BadRow], None] | None = None,
     on_progress: Callable[[Counts], None] | None = None,
 ) -> Counts:
@@ -238,7 +241,8 @@ def answer_all(
     Args:
         ask: answers texts, or pairs.
         source: windows of rows; each is answered before the next is asked for.
-        sink: takes the rows of a window and their answers.
+        sink: takes some rows and their answers.
+        most: rows whose answers are held at a time.
         on_bad: told of each row that cannot be read, which is then left out; None raises the first.
         on_progress: told after each window.
 
@@ -258,9 +262,10 @@ def answer_all(
             else:
                 counts.skipped += 1
                 on_bad(row)
-        if rows:
-            said = ask([row.text for row in rows])
-            sink(rows, said)
+        for start in range(0, len(rows), most):
+            part = rows[start : start + most]
+            said = ask([row.text for row in part])
+            sink(part, said)
             counts.abstained += sum(ABSTAINED in answer for answer in said)
         if bad is not None:
             raise bad

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from stepdown.errors import InputError
+from stepdown.errors import InputError, inert
 from stepdown.runtime import atomic
 from stepdown.runtime.rows import Row
 from stepdown.tasks import TaskKind
@@ -170,8 +170,9 @@ def _free(name: str, columns: Iterable[str]) -> str:
 
 
 def _json(value: Answer) -> bytes:
+    written = _written(value)
     try:
-        return (_written(value) + "\n").encode()
+        return (written if written.isascii() else inert(written)).encode() + b"\n"
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can tell
         return (json.dumps(value) + "\n").encode()
 

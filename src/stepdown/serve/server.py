@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import os
@@ -24,6 +25,8 @@ from stepdown.serve.limits import Limits
 # Seconds that requests may still take after the signal to stop; then they are answered with 503. Fewer than the 30
 # that Kubernetes waits.
 _GRACE = 25
+# Of the event loop, to take a connection that waits and to read its request; a few more than it needs.
+_TURNS = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -153,6 +156,9 @@ class _Server(uvicorn.Server):
         self._begun()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # What was asked before the signal may not be read yet; closed now, its connection would be reset.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         if self.server_state.tasks:
             self._ending()
         await super().shutdown(sockets)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from stepdown.assets.hub import DESCRIPTION
 from stepdown.errors import InputError, ModelError
 from stepdown.runtime import bundle, files, shipped
 
@@ -19,20 +20,11 @@ CARD = bundle.CARD
 _CONFIG = "config.json"
 # What transformers reads of a model's folder; what a run, or a trainer, keeps beside it is nobody else's.
 _OF_A_MODEL = (
-    _CONFIG,
-    CARD,
+    *DESCRIPTION,
     "LICENSE",
     "model.safetensors",
     "model-*.safetensors",
     "model.safetensors.index.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "*.model",  # SentencePiece
 )
 _FAMILIES = ("compact.json", "bag.json")
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from stepdown.students import huggingface
 from stepdown.students.model import TextModel, autocast, inside, logits
@@ -119,18 +118,17 @@ def _vectors(
     table = encoder.get_input_embeddings().weight.detach()  # type: ignore[operator]  # nn.Module is untyped here
     special = torch.from_numpy(np.unique(teacher.encode([""]).ids)).long()
     device = table.device
-    seen: list[Tensor] = []
-    # A hook rather than `output_hidden_states`: it reads one layer and keeps one layer.
-    hook = huggingface.middle_layer(teacher).register_forward_hook(
-        lambda module, given, result: seen.append(result[0] if isinstance(result, tuple) else result)
-    )
     inputs = np.zeros((len(entries), table.shape[1]))
     states = np.zeros((len(entries), table.shape[1]))
     tokens = teacher.encode(entries)
     order = np.argsort(tokens.lengths, kind="stable")
     was_training = teacher.network.training
     teacher.network.eval()
-    with torch.inference_mode(), autocast(device, precision):
+    with (
+        huggingface.middle_states(teacher) as seen,
+        torch.inference_mode(),
+        autocast(device, precision),
+    ):
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             padded, lengths = (torch.from_numpy(part) for part in tokens.pad(rows, teacher.tokenizer.pad_id))
@@ -139,12 +137,10 @@ def _vectors(
             own = torch.where(
                 own.any(1, keepdim=True), own, all_pieces
             )  # only special pieces: better than nothing
-            seen.clear()
             encoder(input_ids=padded.to(device), attention_mask=all_pieces.long().to(device))
             share = (own / own.sum(1, keepdim=True)).unsqueeze(-1).to(device)
             inputs[rows] = (table[padded.to(device)] * share).sum(1).float().cpu().numpy()
-            states[rows] = (seen[0].float() * share).sum(1).cpu().numpy()
-    hook.remove()
+            states[rows] = (seen.pop().float() * share).sum(1).cpu().numpy()
     teacher.network.train(was_training)
     return inputs, states
 

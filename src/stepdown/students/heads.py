@@ -23,12 +23,17 @@ class Unit:
     """Of numbers: `centre` and `scale` in the data's own unit become 0 and 1.
 
     Attributes:
-        centre: mean of the labels of the train split.
+        centre: mean of the numbers that it was told by.
         scale: their standard deviation, above 0.
     """
 
     centre: float
     scale: float
+
+    @classmethod
+    def of(cls, numbers: np.ndarray) -> Unit:
+        """The unit of some numbers, of any shape."""
+        return cls(float(numbers.mean(dtype=np.float64)), float(numbers.std(dtype=np.float64)) or 1.0)
 
     def standard(self, values: Tensor) -> Tensor:
         """Values in the data's unit as standardised ones."""
@@ -39,8 +44,7 @@ def unit_of(task: Task, labels: np.ndarray) -> Unit | None:
     """The unit of the numbers that a train split has for labels, int64 [n] (−1 for none); None for other tasks."""
     if task.kind != "regression":
         return None
-    known = task.truth(labels[labels >= 0]).astype(np.float64)
-    return Unit(float(known.mean()), float(known.std()) or 1.0)
+    return Unit.of(task.truth(labels[labels >= 0]))
 
 
 def linear_head(model: TextModel) -> nn.Linear:

@@ -34,25 +34,18 @@ def logits_and_states(
     Returns:
         Logits, float32 [n, classes], and states, float16 [n, hidden].
     """
-    seen: list[Tensor] = []
-    hook = huggingface.middle_layer(teacher).register_forward_hook(
-        lambda module, given, result: seen.append(result[0] if isinstance(result, tuple) else result)
-    )
     rows: list[np.ndarray] = []
     means: list[np.ndarray] = []
+    with huggingface.middle_states(teacher) as seen:
 
-    def look(batch: np.ndarray, lengths: Tensor) -> None:
-        (states,) = seen
-        own = inside(lengths, states.shape[1])
-        mean = (states.float() * own.unsqueeze(-1)).sum(1) / lengths[:, None]
-        rows.append(batch)
-        means.append(mean.half().cpu().numpy())
-        seen.clear()
+        def look(batch: np.ndarray, lengths: Tensor) -> None:
+            states = seen.pop()
+            own = inside(lengths, states.shape[1])
+            mean = (states.float() * own.unsqueeze(-1)).sum(1) / lengths[:, None]
+            rows.append(batch)
+            means.append(mean.half().cpu().numpy())
 
-    try:
         said = logits(teacher, tokens, precision=precision, look=look)
-    finally:
-        hook.remove()
     return said, np.concatenate(means)[np.argsort(np.concatenate(rows))]
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,10 +111,17 @@ def load(
                     ignore_mismatched_sizes=label_names is not None,
                 )
             tokenizer = tokens.from_huggingface(folder)
-            names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
-            # Some decoders have none, and then take no batch of several texts.
-            if config.pad_token_id is None:
-                config.pad_token_id = classifier.config.pad_token_id = tokenizer.pad_id
+            _check_belongs(folder, classifier, tokenizer)
+            missing = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+            model = wrapped(
+                classifier,
+                tokenizer,
+                folder,
+                max_length=max_length,
+                task=None if label_names is None else task,
+                is_pair=is_pair,
+                missing=missing,
+            )
     except StepdownError:
         raise
     except pickle.UnpicklingError as error:
@@ -128,8 +135,52 @@ def load(
             "Expected a folder with config.json, weights (model.safetensors) and a tokenizer of an architecture "
             "that transformers ships."
         ) from error
-    missing = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
-    unexpected = set(info["unexpected_keys"])
+    return Loaded(model, own_head and not missing, _notes(folder, set(info["unexpected_keys"]), missing))
+
+
+def wrapped(
+    classifier: Any,
+    tokenizer: tokens.Tokenizer,
+    folder: Path,
+    *,
+    max_length: int,
+    task: TaskKind | None = None,
+    is_pair: bool | None = None,
+    missing: Collection[str] = (),
+) -> TextModel:
+    """A classifier of transformers as the rest of stepdown has it.
+
+    Args:
+        classifier: is told the tokenizer's padding if it has none.
+        tokenizer: its own, as we read it.
+        folder: with the files of the tokenizer.
+        max_length: most ids of a text; lowered to what the model's positions can take.
+        task: None for what it says itself.
+        is_pair: None for what it says itself, which is no unless we wrote it.
+        missing: names of its weights that start at random.
+
+    Raises:
+        ModelError: it cannot read pairs and should, or is no layered transformer.
+    """
+    config = classifier.config
+    # Some decoders have none, and then take no batch of several texts.
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_id
+    pairs = getattr(config, IS_PAIR, False) is True if is_pair is None else is_pair
+    return TextModel(
+        HuggingFaceNetwork(classifier, separator_of(folder, classifier, tokenizer) if pairs else None),
+        tokenizer,
+        tuple(str(config.id2label[index]) for index in range(config.num_labels)),
+        longest(config, max_length),
+        "huggingface",
+        describe(classifier),
+        frozenset(f"classifier.{key}" for key in missing),
+        task=task or task_of(config),
+        is_pair=pairs,
+    )
+
+
+def _check_belongs(folder: Path, classifier: Any, tokenizer: tokens.Tokenizer) -> None:
     rows = classifier.get_input_embeddings().weight.shape[0]
     # Without its files transformers makes an empty tokenizer, to which every word is unknown.
     if not rows / 2 <= tokenizer.vocab_size <= rows:
@@ -138,19 +189,6 @@ def load(
             f"{tokenizer.vocab_size:,}: they do not belong together, or the tokenizer's files are missing. Take "
             "both from the same place."
         )
-    pairs = getattr(config, IS_PAIR, False) is True if is_pair is None else is_pair
-    model = TextModel(
-        HuggingFaceNetwork(classifier, separator_of(folder, classifier, tokenizer) if pairs else None),
-        tokenizer,
-        names,
-        longest(config, max_length),
-        "huggingface",
-        describe(classifier),
-        frozenset(f"classifier.{key}" for key in missing),
-        task=task if label_names is not None else task_of(config),
-        is_pair=pairs,
-    )
-    return Loaded(model, own_head and not missing, _notes(folder, unexpected, missing))
 
 
 def _notes(folder: Path, unexpected: set[str], missing: set[str]) -> tuple[str, ...]:
@@ -233,10 +271,15 @@ IS_PAIR = "is_pair"
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})
 
 
-def first_layers(teacher: TextModel, count: int) -> TextModel:
+def first_layers(teacher: TextModel, count: int, *, max_length: int | None = None) -> TextModel:
     """A copy of a teacher that keeps its embeddings, its first `count` layers, and its head.
 
     Sun et al. (2019), "Patient Knowledge Distillation", section 4: the first layers are a strong start for a student.
+
+    Args:
+        teacher: stays as it is.
+        count: of layers.
+        max_length: most ids of a text, lowered to what its positions can take; None for the teacher's.
 
     Raises:
         ModelError: the teacher is no layered transformer, or has no more than `count` layers.
@@ -265,7 +308,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
         network,
         teacher.tokenizer,
         teacher.label_names,
-        teacher.max_length,
+        teacher.max_length if max_length is None else longest(classifier.config, max_length),
         "huggingface",
         describe(classifier),
         task=teacher.task,
@@ -279,10 +322,21 @@ def layers(model: TextModel) -> nn.ModuleList:
     return _layers(model.network.classifier)[1]
 
 
-def middle_layer(model: TextModel) -> nn.Module:
-    """The layer in the middle of the transformer, the lower of two."""
+@contextmanager
+def middle_states(model: TextModel) -> Iterator[list[Tensor]]:
+    """A list that gets the states of the middle layer, the lower of two, [batch, length, hidden], at each pass.
+
+    Other than with `output_hidden_states`, one layer is kept and not all of them; who reads them empties the list.
+    """
     blocks = layers(model)
-    return blocks[(len(blocks) - 1) // 2]
+    seen: list[Tensor] = []
+    hook = blocks[(len(blocks) - 1) // 2].register_forward_hook(
+        lambda module, given, result: seen.append(result[0] if isinstance(result, tuple) else result)
+    )
+    try:
+        yield seen
+    finally:
+        hook.remove()
 
 
 def _layers(classifier: nn.Module) -> tuple[str, nn.ModuleList]:

@@ -17,6 +17,10 @@ from stepdown.tokens.wordpiece import CONFIG, SPECIAL, VOCABULARY, BertWordPiece
 
 FILE = "tokenizer.json"
 
+# Special ids around a text or a pair, and characters of a word that is looked up piece by piece, which takes quadratic
+# time: many times what published models have.
+_MOST_SPECIAL, _LONGEST_WORD = 16, 1000
+
 # Classes and model types of transformers that read text as BERT does.
 _BERT_CLASSES = frozenset({"Bert", "DistilBert", "Electra", "MobileBert", "ConvBert", "SqueezeBert"})
 _BERT_TYPES = frozenset(
@@ -56,15 +60,17 @@ class HuggingFaceTokenizer:
         ):
             self._tokenizer = tokenizers.Tokenizer.from_str(description.decode("utf-8"))
             about = json.loads(config)
+            self._growth = 1
             normalizer = self._tokenizer.normalizer
             if normalizer is not None:
-                growth.check(json.loads(normalizer.__getstate__()), FILE)
+                self._growth = growth.check(json.loads(normalizer.__getstate__()), FILE)
         self._description, self._config = description, config
         self.pad_id = self._find_pad(about if isinstance(about, dict) else {})
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._special = self._tokenizer.num_special_tokens_to_add(False)
         self._special_of_pair = self._tokenizer.num_special_tokens_to_add(True)
+        _check_bounds(json.loads(description), max(self._special, self._special_of_pair))
         self.vocab_size = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=0) + 1
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
@@ -76,6 +82,8 @@ class HuggingFaceTokenizer:
         # Halves of surrogate pairs are no characters, and the library refuses them.
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         with _its_errors(f"{FILE} fails on a text", "Take the file that belongs to the model."):
+            if self._growth > 1:
+                growth.check_texts(clean, self._growth, self._tokenizer.normalizer.normalize_str, FILE)
             encodings = self._tokenizer.encode_batch([parts(t) if SEPARATOR in t else t for t in clean])
             ids = [encoding.ids or [self.pad_id] for encoding in encodings]
             return from_lists(ids, [bool(encoding.overflowing) for encoding in encodings])
@@ -103,6 +111,19 @@ class HuggingFaceTokenizer:
             if number is not None:
                 return int(number)
         return 0
+
+
+def _check_bounds(description: Any, special: int) -> None:
+    """Raises BundleError where a description asks for more work on any text than a model's does."""
+    longest = (description.get("model") or {}).get("max_input_chars_per_word", 0)
+    if special > _MOST_SPECIAL:
+        raise BundleError(
+            f"{FILE} puts {special:,} special ids around a text, and {_MOST_SPECIAL} at most can be. Do not trust it."
+        )
+    if isinstance(longest, int) and longest > _LONGEST_WORD:
+        raise BundleError(
+            f"{FILE} looks up words of {longest:,} characters, and {_LONGEST_WORD:,} at most can be. Do not trust it."
+        )
 
 
 def from_huggingface(folder: Path) -> Tokenizer:
@@ -211,7 +232,7 @@ def _its_errors(what: str, advice: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]  # it may quote what is in a file
 
 
 def _content(file: Path) -> bytes:

@@ -77,6 +77,11 @@ class BertWordPiece:
         Raises:
             BundleError: a special piece is missing, or there are more than a million pieces.
         """
+        if len(vocabulary) > MOST_ENTRIES:
+            raise BundleError(
+                f"{VOCABULARY} has {len(vocabulary):,} pieces, and {MOST_ENTRIES:,} at most can be. Take the "
+                "file that belongs to the model."
+            )
         self.vocabulary = tuple(vocabulary)
         self.reading = reading or Reading()
         # Where a piece comes twice the last id counts, as in the library.
@@ -86,11 +91,6 @@ class BertWordPiece:
             raise BundleError(
                 f"{VOCABULARY} has no {', '.join(missing)}: a BERT vocabulary holds them, one piece a line. "
                 "Take the file that belongs to the model."
-            )
-        if len(self.vocabulary) > MOST_ENTRIES:
-            raise BundleError(
-                f"{VOCABULARY} has {len(self.vocabulary):,} pieces, and {MOST_ENTRIES:,} at most can be. Take the "
-                "file that belongs to the model."
             )
         self.pad_id = self.vocabulary.index(PAD)
         self._unknown = self._ids[UNKNOWN]

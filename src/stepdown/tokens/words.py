@@ -98,6 +98,7 @@ class Words:
             InputError: an entry is empty, longer than 100 characters, comes twice, or cannot be written as UTF-8; or
                 there are more than a million.
         """
+        _check_size(entries)
         self.entries = tuple(entries)
         self.lowercase = lowercase
         self.pairs = pairs
@@ -290,13 +291,16 @@ def _kind(character: str) -> str:
     return _LETTER if unicodedata.category(character)[0] in "LMN" else character
 
 
-def _check(entries: tuple[str, ...], ids: dict[str, bytes], first_id: int) -> None:
+def _check_size(entries: Sequence[str]) -> None:
     if len(entries) > MOST_ENTRIES:
         raise InputError(f"A vocabulary has {len(entries):,} entries, and {MOST_ENTRIES:,} at most can be.")
     if long := next((entry for entry in entries if len(entry) > LONGEST_ENTRY), None):
         raise InputError(
             f"A vocabulary has an entry of {len(long):,} characters, {shown(long)}; {LONGEST_ENTRY} at most can be."
         )
+
+
+def _check(entries: tuple[str, ...], ids: dict[str, bytes], first_id: int) -> None:
     if "" in ids:
         raise InputError("A vocabulary has an empty entry. Leave it out: every entry must match something.")
     if len(ids) != len(entries):

@@ -202,7 +202,7 @@ def _constant(said: Mapping[str, Any]) -> Constant:
             int.from_bytes(part[at : at + size], "little", signed=True) for at in range(0, len(part), size)
         ]
     else:
-        numbers = [number - (1 << 64) if number >> 63 else number for number in wire.varints(part)]
+        numbers = wire.varints(part)
     return Constant(kind, dims, tuple(numbers))
 
 

@@ -47,8 +47,10 @@ class Tensor(NamedTuple):
         """What every number of it is at least, where that is known."""
         if self.low is not None or not self.numbers:
             return self.low
-        lows = [number if isinstance(number, int) else number and number.least for number in self.numbers]
-        return None if None in lows else min(lows)  # type: ignore[type-var]
+        known = [number for number in self.numbers if number is not None]
+        if len(known) < len(self.numbers):
+            return None
+        return min(number if isinstance(number, int) else number.least for number in known)
 
 
 def cast(tensor: Tensor, kind: int) -> Tensor:

@@ -97,7 +97,7 @@ class Reader:
             return part
         if field.kind == "ints":
             self._spend(len(part))
-            return [_signed(value) for value in varints(part)]
+            return varints(part)
         if field.kind in self._schema:
             return self.read(field.kind, part)
         raise ValueError(f"{field.name} is no {field.kind}")
@@ -109,11 +109,11 @@ class Reader:
 
 
 def varints(part: memoryview) -> list[int]:
-    """The whole numbers that are written one after the other, from 0 to 2⁶⁴ − 1."""
+    """The whole numbers that are written one after the other, from −2⁶³ to 2⁶³ − 1."""
     found, at = [], 0
     while at < len(part):
         value, at = _varint(part, at)
-        found.append(value)
+        found.append(_signed(value))
     return found
 
 

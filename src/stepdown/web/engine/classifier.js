@@ -108,7 +108,7 @@ export class Classifier {
     return texts.map((parts) => this.tokenizer.encode(parts, this.about.maxLength));
   }
 
-  said(logits, top, abstainBelow = null) {
+  said(logits, top, abstainBelow) {
     const { task, labelNames, temperature, thresholds } = this.about;
     if (task === "regression") return { value: shortest(logits[0]) };
     const shares = probabilities(task, logits, temperature);
