@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -98,10 +100,16 @@ def _model2vec(train: Labelled, folder: Path) -> None:
 
 
 def _fasttext(train: Labelled, folder: Path) -> None:
-    import fasttext
-
     lines = [f"__label__{label} {text}" for text, label in zip(train.texts, train.labels, strict=True)]
     (folder / "train.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # fastText 0.9.3 reads memory that it never wrote: beside anything that used some, it ends in "Encountered NaN".
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        fresh.submit(_trained_by_fasttext, folder).result()
+
+
+def _trained_by_fasttext(folder: Path) -> None:
+    import fasttext
+
     settings = {
         "dim": 10,
         "wordNgrams": 2,

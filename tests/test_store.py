@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from stepdown import store
 from stepdown.errors import StoreError
@@ -204,6 +206,25 @@ def test_a_folder_takes_its_place_whole_and_replaces_the_old(tmp_path: Path) -> 
             )
     assert sorted(path.name for path in place.iterdir()) == ["below", "two"]
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there the umask gives nothing")
+def test_weights_in_a_folder_have_the_permissions_that_the_umask_gives(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with store.write_folder(tmp_path / "model") as folder:
+            save_file({"weights": np.zeros(3, np.float32)}, folder / "model.safetensors")
+            (folder / "below").mkdir()
+            with tempfile.NamedTemporaryFile(dir=folder / "below", delete=False) as private:
+                private.write(b"x")
+            (folder / "read-only").write_text("x")
+            (folder / "read-only").chmod(0o400)
+    finally:
+        os.umask(before)
+    modes = {
+        file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").rglob("*") if file.is_file()
+    }
+    assert modes == {"model.safetensors": 0o640, Path(private.name).name: 0o640, "read-only": 0o400}
 
 
 def test_a_folder_whose_block_fails_never_appears(tmp_path: Path) -> None:

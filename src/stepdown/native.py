@@ -12,7 +12,7 @@ from scipy import special
 
 from stepdown import packing, report, store
 from stepdown.errors import CheckError, InputError
-from stepdown.runtime import Calibration, atomic
+from stepdown.runtime import Calibration
 from stepdown.students import huggingface, saved
 from stepdown.students.model import TextModel
 
@@ -60,7 +60,7 @@ def export(run: Path, cell: str | None, target: Path | None, wishes: packing.Wis
     model = packing.renamed(taken.model, wishes.renamed)
     found, calibration = _uncalibrated(taken.found, taken.name, taken.calibration)
     told, packed = packing.described(model, found, calibration, taken.wishes, is_pair=model.is_pair)
-    with atomic.new_folder(target) as folder:
+    with store.write_folder(target) as folder:
         huggingface.save(model, folder)
         packed = replace(packed, bytes=saved.size(folder), transformer=packed.tags[0], tags=())
         store.write_text(folder / "README.md", report.card(told, packed))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ _TEMPORARY = re.compile(r"\.stepdown-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]
 # An unfinished write of another machine is taken for abandoned after this long; for our own machine we look
 # whether the process is alive.
 _ABANDONED_SECONDS = 7 * 24 * 3600
+# Permissions of what goes through tempfile, or its like in another language.
+_PRIVATE = 0o600
 
 
 @contextmanager
@@ -123,7 +126,8 @@ def write_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `path` if the block succeeds, and vanishes if it fails.
 
     A folder that was at `path` is replaced. That needs two renames, so a kill exactly between them leaves
-    nothing at `path`; nothing leaves a mixture. Leftovers of killed writers beside `path` are swept.
+    nothing at `path`; nothing leaves a mixture. Leftovers of killed writers beside `path` are swept. Files that a
+    library made for their owner alone, as safetensors does, get the permissions that the umask gives.
 
     Raises:
         StoreError: the disk is full or read-only, or permission is missing, also where the block met it.
@@ -137,12 +141,22 @@ def write_folder(path: Path) -> Iterator[Path]:
         with disk_failures(path):
             yield temporary
         with disk_errors(path):
+            _share(temporary)
             flush_tree(temporary)
             _replace_folder(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     flush_folder(path.parent)
+
+
+def _share(folder: Path) -> None:
+    """Give private files of a folder the permissions of any new file: those of the folder, which cannot be run."""
+    usual = folder.stat().st_mode & 0o666
+    for place, _, names in os.walk(folder):
+        for file in (Path(place, name) for name in names):
+            if stat.S_IMODE(file.stat().st_mode) == _PRIVATE:
+                file.chmod(usual)
 
 
 def _replace_folder(new: Path, path: Path) -> None:

@@ -2,8 +2,8 @@
 
 Thakur et al. (2021), "Augmented SBERT", recombine the texts of labelled pairs, near ones and others, and let a
 cross-encoder label them. Beside such pairs stand here texts with a view of themselves, and pairs of which one text is a
-view; the shares are those that measured well (LOG.md). A text stays on its side: who says that one follows from the
-other is never asked about them in reverse because of a view.
+view; the shares are those that measured well (LOG.md). A whole text stays on its side: what says that one text follows
+from the other is never asked about the two in reverse.
 """
 
 from __future__ import annotations
