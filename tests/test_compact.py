@@ -170,7 +170,7 @@ def test_every_entry_of_a_sized_student_has_a_row(
     assert shape.parameters <= max_params
 
 
-def test_neighbours_are_the_words_of_the_nearest_meaning(tmp_path: Path) -> None:
+def test_words_of_like_vectors_are_near_in_meaning(tmp_path: Path) -> None:
     model = huggingface.load(make_teacher(tmp_path / "teacher"), ("no", "yes"), max_length=32).model
     words = ["good", "fine", "bad", "dull", "word1", "word2"]
     table = huggingface.encoder(model).get_input_embeddings().weight
@@ -178,13 +178,9 @@ def test_neighbours_are_the_words_of_the_nearest_meaning(tmp_path: Path) -> None
         for one, other in (("good", "fine"), ("bad", "dull")):
             first, second = (int(model.encode([word]).ids[1]) for word in (one, other))
             table[second] = table[first] + 1e-3
-    found = embeddings.neighbours(model, words, precision=torch.float32, nearest=3)
-    assert list(found) == words
-    assert all(word not in near and len(near) == 3 for word, near in found.items())
-    assert (found["good"][0], found["fine"][0], found["bad"][0], found["dull"][0]) == (
-        "fine",
-        "good",
-        "dull",
-        "bad",
-    )
-    assert embeddings.neighbours(model, ["alone"], precision=torch.float32) == {}
+    found = embeddings.meaning(model, words, precision=torch.float32)
+    assert found.dtype == np.float32
+    assert np.allclose(np.linalg.norm(found, axis=1), 1)
+    products = found @ found.T - 2 * np.eye(len(words))
+    assert [words[other] for other in products.argmax(1)[:4]] == ["fine", "good", "dull", "bad"]
+    assert embeddings.meaning(model, ["alone"], precision=torch.float32).shape == (1, found.shape[1])

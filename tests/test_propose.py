@@ -132,6 +132,10 @@ def test_few_texts_get_views_and_many_have_none(tmp_path: Path) -> None:
         0,
         0,
     ]
+    pairs = table(
+        tmp_path / "pairs.csv", "premise,hypothesis,label", numbered("one {at},another {at},{half}")
+    )
+    assert propose(str(pairs), tmp_path).views == 8
     none = recipe.template(**found.arguments() | {"views": 0})
     assert recipe.parse(tomllib.loads(none), base=tmp_path).transfer is None
 
@@ -140,10 +144,11 @@ def test_few_texts_get_views_and_many_have_none(tmp_path: Path) -> None:
     ("texts", "words", "seeds", "says"),
     [
         (15_000, 20, 3, "A run takes about 25 minutes on 2 cores"),
-        (18_000, 20, 2, "2 seeds, as 3 would take about 26 minutes"),
-        (24_000, 20, 1, "1 seed, as 3 would take about 30 minutes; a run takes about 21 minutes"),
-        (1_000_000, 20, 1, "about 15 hours"),
-        (500, 10, 3, "about a minute"),
+        (24_000, 20, 2, "2 seeds, as 3 would take about 28 minutes; a run takes about 23 minutes"),
+        (1_000_000, 20, 1, "about 13 hours; a run takes about 10 hours"),
+        (3_300, 39, 1, "1 seed, as 3 would take about 44 minutes; a run takes about 25 minutes"),
+        (500, 10, 3, "about 2 minutes"),
+        (100, 10, 3, "about a minute"),
     ],
 )
 def test_seeds_fit_into_the_time(texts: int, words: float, seeds: int, says: str) -> None:

@@ -383,7 +383,6 @@ REGRESSION = {"task": "regression"}
             {"data": PAIR, "transfer": {"split_sentences": True}},
             "transfer.split_sentences: found true, but sentences of one text of a pair",
         ),
-        ({"data": PAIR, "transfer": {"views": 2}}, "transfer.views: found 2, but views are made of single texts"),
         ({"data": PAIR, "transfer": {"text": "a"}}, 'transfer.text: found "a"; expected two columns, as data.text'),
         (
             {"data": {"text": "a"}, "transfer": {"text": ["a", "b"]}},
@@ -400,7 +399,7 @@ def test_keys_of_every_kind_of_task_are_accepted() -> None:
     for tables in (
         {
             "data": {**PAIR, **REGRESSION},
-            "transfer": {"text": ["c", "d"], "split_sentences": False, "views": 0},
+            "transfer": {"text": ["c", "d"], "split_sentences": False, "views": 2},
         },
         {"data": {"label": ["a", "b"], "task": "multi-label", "label_names": ["x", "y"]}},
         {"data": {"label_separator": ";", "task": "multi-label"}, "distill": {"class_weights": True}},

@@ -315,8 +315,11 @@ def test_a_function_of_pairs_gets_tuples(tmp_path: Path) -> None:
     def ask(given: list[tuple[str, str]]) -> list[list[float]]:
         return scores([second for _, second in given])
 
-    done = stepdown.distill(pairs, labels, teacher=ask, student=12_000, out=tmp_path / "run")
+    done = stepdown.distill(pairs, labels, teacher=ask, student=12_000, views=2, out=tmp_path / "run")
     assert done.classifier().predict([("word1", "good word2")]) == ["positive"]
+    [views] = done.results["data"]["transfer_facts"]["sources"]
+    assert views["source"] == "views of train"
+    assert views["kept"] > 100
 
 
 def test_what_is_no_teacher_is_refused(tmp_path: Path) -> None:

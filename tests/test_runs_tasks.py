@@ -105,9 +105,13 @@ def test_a_run_on_pairs(tmp_path: Path) -> None:
         for index, (text, said) in enumerate(zip(texts, told, strict=True))
     ]
     write(tmp_path / "data.csv", ["sentence1", "sentence2", "label"], rows)
-    done = run(tmp_path, recipe(tmp_path, {"text": ["sentence1", "sentence2"], "label": "label"}))
+    wanted = recipe(tmp_path, {"text": ["sentence1", "sentence2"], "label": "label"})
+    done = run(tmp_path, wanted | {"transfer": {"views": 2}})
     model = done.classifier()
     assert model.is_pair
+    [views] = done.results["data"]["transfer_facts"]["sources"]
+    assert views["source"] == "views of train"
+    assert views["kept"] > 100
     assert model.predict([("word1 word2", "good word3"), ("word1", "bad word4")]) == ["yes", "no"]
     assert done.results["metric"] == "accuracy"
     assert '"…" "…"' in done.table()

@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stepdown import data, transfer
 from stepdown.data import Dataset
 from stepdown.data.groups import overlap
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec, TransferSpec
-from stepdown.transfer import build, views
+from stepdown.tasks import SEPARATOR, joined, parts
+from stepdown.transfer import build, near, views
+from stepdown.transfer.near import Meaning
+from stepdown.transfer.pairs import views_of_pairs
 
 WORDS = [f"w{index}" for index in range(5000)]
 
@@ -209,10 +213,10 @@ def test_sentences_of_a_source(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_views_are_parts_and_mixtures_of_the_texts() -> None:
     texts = ["one two three four five six", "seven eight nine ten", "short one"]
-    made = views(texts, 8, seed=0)
+    made = [*views(texts, 8, seed=0)]
     assert len(made) == 16, "texts of two words have no part"
-    assert made == views(texts, 8, seed=0)
-    assert made != views(texts, 8, seed=1)
+    assert made == [*views(texts, 8, seed=0)]
+    assert made != [*views(texts, 8, seed=1)]
     words = set(" ".join(texts).split())
     assert all(set(view.split()) <= words for view in made)
     # In turn: a part, words left out, words replaced, two parts joined.
@@ -240,17 +244,144 @@ def test_views_are_cleaned_of_held_out_texts_and_counted(tmp_path: Path) -> None
     assert not {*made} & set(held_out)
 
 
-def test_words_are_replaced_by_their_neighbours_and_marks_stay() -> None:
-    texts = ['He said "good film", twice!'] * 40
-    asked: list[list[str]] = []
+def like(*groups: Sequence[str]) -> Meaning:
+    """Vectors by which words of one group are near each other, the first two of it nearest, and no others are."""
 
-    def neighbours(words: Sequence[str]) -> dict[str, list[str]]:
-        asked.append(list(words))
-        return {"good": ["great", "fine"], "film": ["movie"], "twice": ["often"]}
+    def meaning(words: Sequence[str]) -> NDArray[np.float32]:
+        made = np.random.default_rng(0).normal(size=(len(words), 256)) * 0.01
+        for at, word in enumerate(words):
+            for place, group in enumerate(groups):
+                if word in group:
+                    made[at, place] += 1
+        found: NDArray[np.float32] = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+        return found
 
-    made = views(texts, 4, seed=0, neighbours=neighbours)
-    assert asked == [["He", "film", "good", "said", "twice"]]
-    new = set(" ".join(made).split()) - set(texts[0].split())
-    assert {'"great', '"fine', 'movie",', "often!"} <= new
-    # "said" and "He" have none: any word of the task takes their place.
-    assert new == {'"great', '"fine', 'movie",', "often!"}
+    return meaning
+
+
+def test_words_are_replaced_by_their_neighbours_and_marks_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "NEAREST", 1)
+    texts = ['He said "good film", twice!'] * 40 + ["great", "movie", "often"]
+    alike = like(("good", "great"), ("film", "movie"), ("twice", "often"), ("He", "said"))
+    assert near.Space(texts, alike).neighbours()["movie"] == ["film"]
+    made = [*views(texts, 4, seed=0, meaning=alike)]
+    assert set(" ".join(made).split()) - set(texts[0].split()) == {'"great', 'movie",', "often!"}
+
+
+def test_a_word_without_neighbours_is_replaced_by_any() -> None:
+    made = [*views(["one two three four"] * 40, 4, seed=0)]
+    assert {word for view in made for word in view.split()} == {"one", "two", "three", "four"}
+    assert any(view.endswith("one") for view in made), "in other places, too"
+
+
+def test_only_frequent_words_have_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "_MOST_WORDS", 2)
+    space = near.Space(["rare b a", "b a", "b", "other"], like(("a", "b")))
+    assert space.neighbours() == {"a": ["b"], "b": ["a"]}
+    assert space.of(["rare", "", "rare a"]).any(1).tolist() == [False, False, True]
+
+
+# --- views of pairs -----------------------------------------------------------------------------------------------
+
+
+def numbered(side: str, count: int = 24) -> list[str]:
+    """Texts of five words each, which no other text has."""
+    return [" ".join(f"{side}{at}{letter}" for letter in "vwxyz") for at in range(count)]
+
+
+FIRST, SECOND = numbered("f"), numbered("s")
+PAIRS = [*map(joined, FIRST, SECOND)]
+
+
+def test_views_of_pairs_are_other_partners_and_views_of_their_texts() -> None:
+    made = [*views_of_pairs(PAIRS, 4, seed=0)]
+    assert len(made) == 4 * len(PAIRS)
+    assert made == [*views_of_pairs(PAIRS, 4, seed=0)]
+    assert made != [*views_of_pairs(PAIRS, 4, seed=1)]
+    first, second = zip(*map(parts, made), strict=True)
+    partners = [at for at, pair in enumerate(made) if first[at] in FIRST and second[at] in SECOND]
+    # Half of them are texts of train with other partners; a view may happen to be the whole text.
+    assert len(partners) in range(48, 56)
+    others = [at for at in range(len(made)) if at not in partners]
+    itself = [at for at in others if shared(first[at], second[at])]
+    assert len(itself) in range(18, 30)
+    # What a view is of stays on its side, and so does the text beside a view.
+    for at in others:
+        assert (first[at] in FIRST) != (second[at] in SECOND)
+    changed = [at for at in others if at not in itself]
+    assert {first[at] in FIRST for at in changed} == {first[at] in FIRST for at in itself} == {True, False}
+    for at in changed:
+        of = FIRST.index(first[at]) if first[at] in FIRST else SECOND.index(second[at])
+        assert shared(first[at] + " " + second[at], PAIRS[of].replace(SEPARATOR, " ")) > 5
+
+
+def shared(one: str, other: str) -> int:
+    return len({*one.split()} & {*other.split()})
+
+
+def test_partners_are_near_where_the_teacher_tells_what_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "NEAREST", 2)
+    # Of three texts each, all words are alike.
+    groups = [
+        [word for at in range(start, start + 3) for word in (FIRST[at] + " " + SECOND[at]).split()]
+        for start in range(0, 24, 3)
+    ]
+    space = near.Space([*FIRST, *SECOND], like(*groups))
+    found = near.Partners(space, (FIRST, SECOND), np.random.default_rng(0))
+    for side, texts in enumerate((FIRST, SECOND)):
+        for at, others in enumerate(found.nearest(texts, 1 - side)):
+            assert len(others) == 2
+            assert all((FIRST, SECOND)[1 - side].index(other) // 3 == at // 3 for other in others)
+    assert found.nearest(["", "unknown"], 0) == [[], []]
+    made = [*map(parts, views_of_pairs(PAIRS, 12, seed=0, meaning=like(*groups)))]
+    partners = [(FIRST.index(a), SECOND.index(b)) for a, b in made if a in FIRST and b in SECOND and a != b]
+    together = sum(one // 3 == other // 3 for one, other in partners if one != other)
+    assert together in range(4 * 24, 4 * 24 + 16), "a third of all, and a few by chance"
+
+
+def test_few_texts_serve_as_near_ones_where_there_are_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "_MOST_TEXTS", 5)
+    monkeypatch.setattr(near, "NEAREST", 5)
+    space = near.Space([*FIRST, *SECOND], like())
+    found = near.Partners(space, (FIRST, SECOND), np.random.default_rng(0)).nearest(FIRST, 1)
+    assert len({text for others in found for text in others}) == 5
+
+
+def test_texts_too_short_for_views_have_other_partners() -> None:
+    pairs = [joined(f"f{at}", f"s{at}") for at in range(20)]
+    made = [*map(parts, views_of_pairs(pairs, 6, seed=0))]
+    assert len(made) == 120
+    assert all(first[0] == "f" and second[0] == "s" for first, second in made)
+    # Of a blank text and a long one, views are of the long one.
+    made = [*map(parts, views_of_pairs([joined("", SECOND[0])], 12, seed=0, meaning=like()))]
+    assert {*made} > {("", SECOND[0])}
+    assert all(shared(second, SECOND[0]) for _, second in made)
+    assert [*views_of_pairs([], 3, seed=0)] == []
+
+
+@pytest.mark.parametrize("spec", [{"task": "regression"}, {"task": "single-label"}, {"task": "multi-label"}])
+def test_views_of_pairs_are_cleaned_of_held_out_texts_and_counted(
+    spec: dict[str, Any], tmp_path: Path
+) -> None:
+    first, second = numbered("f", 300), numbered("s", 300)
+    first[:150] = [text + " good day" for text in first[:150]]
+    path = tmp_path / "data.jsonl"
+    rows = [
+        {"a": one, "b": two, "label": [str(at % 2)] if spec["task"] == "multi-label" else at % 2}
+        for at, (one, two) in enumerate(zip(first, second, strict=True))
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    dataset = data.load(DataSpec(source=str(path), text=("a", "b"), label=("label",), **spec), 0)
+    made = build(dataset, TransferSpec(views=4))
+    (source,) = made.facts.sources
+    assert source.source == "views of train"
+    assert source.texts == 4 * len(dataset.train)
+    assert source.kept + source.repeated == source.texts
+    assert len(made) == len(dataset.train) + source.kept
+    assert len({*made}) == len(made)
+    # A held-out text among those of train, in another pair, is found in the views.
+    leaking = replace(
+        dataset, report=replace(dataset.report, texts=[joined("x", parts(dataset.train.texts[0])[1])])
+    )
+    (found,) = build(leaking, TransferSpec(views=4)).facts.sources
+    assert found.overlapping > 0

@@ -64,6 +64,3 @@ def _pairs(text: tuple[str, ...], transfer: Mapping[str, object]) -> Iterator[Fa
     if transfer.get("split_sentences") is True:
         says = "found true, but sentences of one text of a pair and of the other make no pairs. Leave it out"
         yield Fault(("transfer", "split_sentences"), says)
-    if isinstance(views := transfer.get("views"), int) and views > 0:
-        says = f"found {views}, but views are made of single texts, and data.text names pairs. Leave it out"
-        yield Fault(("transfer", "views"), says)

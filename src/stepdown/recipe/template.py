@@ -35,7 +35,7 @@ TRANSFER = {
     "text": "column of the text; two columns where the data has pairs",
     "split_sentences": "true labels sentence by sentence",
     "max_texts": "takes so many of them; all if absent",
-    "views": "texts made of each labelled one (parts, mixtures), where there is no other text; 0 for none",
+    "views": "texts made of each labelled one (parts, mixtures; pairs recombined), where there is no other; 0 for none",
 }
 TEACHER = {
     "model": 'hub id · folder · demo:minilm-l6 · a list (their mean) · "labels:column,column", scores in the data',

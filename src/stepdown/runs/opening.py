@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from numpy.typing import NDArray
 
 from stepdown import assets, data, packing, recipe, store, transfer
 from stepdown.errors import DataError, InputError
@@ -63,8 +65,8 @@ def open_run(
         with accelerator.main_process_first():
             names = [*(chosen.teacher.model if is_model else ()), *packing.rung_models(chosen)]
             models = {name: assets.model(name, progress=partial(tell, name)) for name in names}
-        neighbours = partial(_neighbours, chosen, models[top], accelerator.device) if is_model else None
-        gathered = transfer.build(dataset, chosen.transfer, chosen.seed, neighbours)
+        meaning = partial(_meaning, chosen, models[top], accelerator.device) if is_model else None
+        gathered = transfer.build(dataset, chosen.transfer, chosen.seed, meaning)
     teacher: Given | None = dataset.soft
     if scorer is not None:
         teacher = Called(scorer, dataset.task, out / "answers", chosen.teacher.scores)
@@ -161,10 +163,8 @@ def moved(context: Context) -> list[str]:
     ]
 
 
-def _neighbours(
-    chosen: Recipe, folder: Path, device: torch.device, words: Sequence[str]
-) -> dict[str, list[str]]:
-    """The words that are nearest to each word, as the teacher has it before it is fine-tuned."""
+def _meaning(chosen: Recipe, folder: Path, device: torch.device, words: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors of words, as the teacher has them before it is fine-tuned."""
     model = huggingface.load(folder, max_length=chosen.data.max_length).model
     model.network.to(device)
-    return embeddings.neighbours(model, words, precision=fast_precision(device))
+    return embeddings.meaning(model, words, precision=fast_precision(device))

@@ -91,38 +91,23 @@ def _columns(joined: np.ndarray, width: int) -> np.ndarray:
     return columns.astype(np.float32)
 
 
-# Words that are near a word: so few that they mean nearly the same, enough for variety.
-_NEAREST = 8
-_ROWS = 1024
+def meaning(teacher: TextModel, words: Sequence[str], *, precision: torch.dtype) -> np.ndarray:
+    """Vectors of words whose products, cosines, tell how near the words are in the teacher's embedding space.
 
-
-def neighbours(
-    teacher: TextModel, words: Sequence[str], *, precision: torch.dtype, nearest: int = _NEAREST
-) -> dict[str, list[str]]:
-    """The words that are nearest to each word in the teacher's embedding space, the nearest first.
-
-    Near is by the cosine of its input vectors and a middle layer's states for the word alone, both centred.
+    Of its input vectors and a middle layer's states for the word alone, both centred.
 
     Args:
         teacher: a Hugging Face encoder, fine-tuned or not.
-        words: n different words; neighbours are among them.
-        nearest: words per word, fewer if there are not so many.
+        words: n different words.
+
+    Returns:
+        float32 [n, columns], each of length 1.
     """
-    if len(words) < 2:
-        return {}
     table, states = _vectors(teacher, words, precision)
     even = np.ones(len(words))
-    meaning = np.hstack([_unit(part - part.mean(0), even) for part in (table, states)])
-    meaning /= np.maximum(np.linalg.norm(meaning, axis=1, keepdims=True), 1e-12)
-    count = min(nearest, len(words) - 1)
-    found: dict[str, list[str]] = {}
-    for start in range(0, len(words), _ROWS):
-        near = meaning[start : start + _ROWS] @ meaning.T
-        near[np.arange(len(near)), start + np.arange(len(near))] = -np.inf
-        best = np.argsort(-near, axis=1, kind="stable")[:, :count]
-        for word, row in zip(words[start : start + _ROWS], best.tolist(), strict=True):
-            found[word] = [words[other] for other in row]
-    return found
+    joined = np.hstack([_unit(part - part.mean(0), even) for part in (table, states)])
+    joined /= np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
+    return joined.astype(np.float32)
 
 
 def _vectors(

@@ -18,9 +18,11 @@ from stepdown.data.table import Table, listing
 from stepdown.errors import DataError
 from stepdown.recipe import TransferSpec
 from stepdown.transfer.facts import TransferFacts
-from stepdown.transfer.pool import Pool
+from stepdown.transfer.near import Meaning
+from stepdown.transfer.pairs import views_of_pairs
+from stepdown.transfer.pool import Pool, cut
 from stepdown.transfer.sieve import Sieve
-from stepdown.transfer.views import Neighbours, views
+from stepdown.transfer.views import views
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Transfer:
 
 
 def build(
-    dataset: Dataset, spec: TransferSpec | None, seed: int = 0, neighbours: Neighbours | None = None
+    dataset: Dataset, spec: TransferSpec | None, seed: int = 0, meaning: Meaning | None = None
 ) -> Transfer:
     """The transfer set of a data set; the soft labels that came with it, if any, are then complete.
 
@@ -70,7 +72,7 @@ def build(
         dataset: read and cut.
         spec: more texts, or None for those of the data set alone.
         seed: of the views, and of the order of the texts without labels.
-        neighbours: of words, for the views.
+        meaning: of words, for the views.
 
     Raises:
         DataError: a source cannot be read, or its text column cannot be told.
@@ -86,7 +88,8 @@ def build(
     if dataset.unlabeled:
         sieve.pour("train, rows without a label", [dataset.unlabeled])
     if spec.views:
-        sieve.pour("views of train", [views(dataset.train.texts, spec.views, seed, neighbours)])
+        make = views_of_pairs if dataset.task.is_pair else views
+        sieve.pour("views of train", cut(make(dataset.train.texts, spec.views, seed, meaning)))
     for source in spec.unlabeled:
         if dataset.soft is None:
             blocks = texts_of(source, spec.text, is_pair=dataset.task.is_pair)
