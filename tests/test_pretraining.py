@@ -456,6 +456,15 @@ def test_the_folder_of_a_run_is_left_alone(written: Path, tmp_path: Path) -> Non
     assert (tmp_path / "run" / "recipe.toml").read_text() == "a run's"
 
 
+@pytest.mark.parametrize("left", ["inputs.json", "pretraining.json"])
+def test_a_run_leaves_the_folder_of_a_pretraining_alone(tmp_path: Path, left: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / left).write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds a pretraining of `stepdown pretrain`\. Name another folder"):
+        runs.open_run(recipe.load("demo"), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [left]
+
+
 def test_two_processes_never_work_in_one_folder(written: Path, tmp_path: Path) -> None:
     context = opened(written, tmp_path / "run")
     with (

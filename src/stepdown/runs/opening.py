@@ -23,6 +23,9 @@ from stepdown.students.model import fast_precision
 VERSIONS = "versions.json"
 """The file of a run that says of which commits what came from the hub is."""
 
+# What `stepdown pretrain` writes into its folder first, and last.
+_OF_A_PRETRAINING = ("inputs.json", "pretraining.json")
+
 
 def open_run(
     chosen: Recipe, out: Path, fetching: assets.Progress | None = None, scorer: Scorer | None = None
@@ -38,10 +41,12 @@ def open_run(
         scorer: the teacher, where the recipe says that it is a function (`callable:…`).
 
     Raises:
-        InputError: what the recipe names is missing or unusable.
+        InputError: what the recipe names is missing or unusable, or the folder holds a pretraining.
         ModelError: there is no such model.
         HubError: a hub or package index did not deliver.
     """
+    if any((out / name).exists() for name in _OF_A_PRETRAINING):
+        raise InputError(f"{out} holds a pretraining of `stepdown pretrain`. Name another folder with --out.")
     # Some classifiers hold layers that a forward pass leaves out, which torch otherwise refuses with several processes.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
