@@ -623,15 +623,6 @@ max_length = 1000
     assert found[3].endswith('Did you mean "femto"?')
 
 
-@pytest.mark.parametrize("student", ["compact", "bag"])
-def test_students_without_a_vocabulary_of_their_own_are_refused(tmp_path: Path, student: str) -> None:
-    content = (
-        f'name = "x"\n[text]\nunlabeled = "t.txt"\n[model]\nstudent = "{student}"\n[training]\nsteps = 1\n'
-    )
-    (found,) = faults(tmp_path, content)
-    assert found.startswith(f'model.student: found "{student}"; this version pretrains "bert_hash" alone.')
-
-
 def test_what_goes_together_goes_together(tmp_path: Path) -> None:
     start = 'name = "x"\n[text]\nunlabeled = "t.txt"\n'
     assert faults(tmp_path, f"{start}[model]\nhidden = 51\nprojections = 5\n[training]\n") == [
@@ -665,6 +656,7 @@ def test_a_resolved_recipe_reads_as_an_equal_one(written: Path, tmp_path: Path) 
     (tmp_path / "again.toml").write_text(recipe.dump(one), encoding="utf-8")
     assert recipe.load_pretraining(tmp_path / "again.toml") == one
     assert Path(one.text.unlabeled[0]).is_absolute()
+    assert one.model.vocabulary is not None
     assert Path(one.model.vocabulary).is_absolute()
     assert one.model.sizes == BertHashSizes(16, 3, 2, 2)
 
@@ -705,7 +697,7 @@ def test_a_folder_with_a_bare_vocabulary_will_do(written: Path, tmp_path: Path) 
     reader.save(folder)
     (folder / "tokenizer_config.json").unlink()
     assert isinstance(tokens.from_huggingface(folder), BertWordPiece)
-    assert opened(written, tmp_path / "run", f"model.vocabulary={folder}").tokenizer.vocab_size == 65
+    assert opened(written, tmp_path / "run", f"model.vocabulary={folder}").student.tokenizer.vocab_size == 65
 
 
 # The curve

@@ -17,7 +17,8 @@ from stepdown.ladder.called import Called, Scorer
 from stepdown.ladder.context import Context, Given, data_key
 from stepdown.ladder.plan import plan
 from stepdown.recipe import Arm, Recipe
-from stepdown.students import embeddings, huggingface
+from stepdown.recipe.settings import is_pretrained
+from stepdown.students import embeddings, huggingface, pretrained
 from stepdown.students.model import fast_precision
 
 VERSIONS = "versions.json"
@@ -42,7 +43,7 @@ def open_run(
 
     Raises:
         InputError: what the recipe names is missing or unusable, or the folder holds a pretraining.
-        ModelError: there is no such model.
+        ModelError: there is no such model, or it cannot read pairs.
         HubError: a hub or package index did not deliver.
     """
     if any((out / name).exists() for name in _OF_A_PRETRAINING):
@@ -67,7 +68,7 @@ def open_run(
         is_model = not recipe.is_given(top)
         with accelerator.main_process_first():
             names = [*(chosen.teacher.model if is_model else ()), *packing.rung_models(chosen)]
-            models = {name: assets.model(name, progress=partial(tell, name)) for name in names}
+            models = {name: _model(name, tell, is_pair=dataset.task.is_pair) for name in names}
         neighbours = partial(_neighbours, chosen, models[top], accelerator.device) if is_model else None
         gathered = transfer.build(dataset, chosen.transfer, chosen.seed, neighbours)
     teacher: Given | None = dataset.soft
@@ -86,6 +87,14 @@ def open_run(
         versions,
         teacher,
     )
+
+
+def _model(name: str, tell: assets.Progress, *, is_pair: bool) -> Path:
+    """The folder of a model that a recipe names."""
+    if not is_pretrained(name):
+        return assets.model(name, progress=partial(tell, name))
+    pretrained.load(Path(name), is_pair=is_pair)  # whether it can serve, before the teacher is trained
+    return Path(name)
 
 
 def _from_teacher(chosen: Recipe, tell: assets.Progress, accelerator: Accelerator) -> data.FromTeacher:

@@ -7,7 +7,7 @@ import json
 import logging
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,12 +150,12 @@ def load(
         task=task if label_names is not None else task_of(config),
         is_pair=pairs,
     )
-    return Loaded(model, own_head and not missing, _notes(folder, unexpected, missing))
-
-
-def _notes(folder: Path, unexpected: set[str], missing: set[str]) -> tuple[str, ...]:
-    """What a checkpoint holds beside what the classifier needs, and what it lacks of that: a line each."""
     name = assets.hub_name(folder) or folder.name
+    return Loaded(model, own_head and not missing, told_weights(name, unexpected, missing))
+
+
+def told_weights(name: str, unexpected: Set[str], missing: Set[str]) -> tuple[str, ...]:
+    """What a checkpoint of that name holds beside what a classifier needs, and what it lacks of that: a line each."""
     notes = []
     if unexpected:
         were = (
@@ -173,7 +173,7 @@ def _notes(folder: Path, unexpected: set[str], missing: set[str]) -> tuple[str, 
 _SHOWN = 4
 
 
-def _some(keys: set[str]) -> str:
+def _some(keys: Set[str]) -> str:
     """Some of many keys."""
     shown = sorted(keys)[:_SHOWN]
     return ", ".join([*shown, "…"] if len(keys) > _SHOWN else shown)
