@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.cli import cli
+from stepdown.ladder.finished import model_of
+from stepdown.runtime import LongTexts
 from stepdown.students import saved
 from tests.conftest import corpus
 
@@ -78,3 +80,17 @@ def test_a_bag_may_teach_a_bag(toy_recipe: Callable[..., Path], tmp_path: Path) 
     results = runs.work_through(runs.open_run(chosen, tmp_path / "run"))
     assert [cell["kind"] for cell in results["cells"]] == ["teacher", "rung", "rung", "rung"]
     assert {cell["metrics"]["accuracy"]["value"] > 0.85 for cell in results["cells"]} == {True}
+
+
+def test_each_rung_cuts_texts_where_it_is_told_to(toy_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    chosen = recipe.load(toy_recipe(arms='["chain"]'), ["rungs.0.max_length=16", "rungs.1.max_length=100"])
+    out = tmp_path / "run"
+    results = runs.work_through(runs.open_run(chosen, out))
+    lengths = {"teacher": 32, "rung1-seed0": 16, results["summary"]["bundle_cell"]: 100}
+    context = runs.open_run(chosen, out)
+    assert {name: model_of(context, name).max_length for name in lengths} == lengths
+    for name, length in lengths.items():
+        packing.export_cell(out, name, tmp_path / f"{name}.stepdown", packing.Wishes(long_texts="sentences"))
+        packed = Classifier.load(tmp_path / f"{name}.stepdown")
+        assert (packed.max_length, packed.long_texts) == (length, LongTexts(length, "sentences"))
+    assert Classifier.load(out / "bundle").read(["good " * 90])[1].tolist() == [False]

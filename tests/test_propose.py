@@ -8,7 +8,7 @@ import pytest
 from stepdown import data, recipe
 from stepdown.errors import DataError
 from stepdown.propose import fitting_seeds, propose
-from stepdown.recipe.settings import views_for
+from stepdown.recipe.settings import rung_length_for, views_for
 
 
 def write(path: Path, rows: int = 200, header: str = "review,verdict", labels: str = "ab") -> Path:
@@ -156,3 +156,19 @@ def test_data_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         propose(str(write(tmp_path / "a.csv", labels="a", header="text,label")))
     with pytest.raises(DataError, match="no such file"):
         propose(str(tmp_path / "b.csv"))
+
+
+def test_students_read_more_of_long_texts_than_the_teacher(tmp_path: Path) -> None:
+    rows = [f"{'word ' * (30 if row % 4 else 300)}number {row},{'ab'[row % 2]}" for row in range(200)]
+    (tmp_path / "long.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    found = propose(str(tmp_path / "long.csv"), tmp_path)
+    loaded = recipe.parse(tomllib.loads(recipe.template(**found.arguments())), base=tmp_path)
+    assert loaded.data.max_length == 128
+    assert [loaded.resolved_rung(index).max_length for index in (0, 1)] == [512, 512]
+    assert any("cuts 25% of them" in note and "students read up to 512" in note for note in found.notes)
+    assert propose(str(write(tmp_path / "short.csv"))).rung_length is None
+    assert [rung_length_for(words) for words in (0, 100, 101, 128, 129, 5_000)] == [
+        None, None, 128, 128, 256, 1024,
+    ]  # fmt: skip
+    few, many = (fitting_seeds(8_000, 100, 0, students)[1] for students in (100, 300))
+    assert few < many < 3 * few

@@ -93,16 +93,14 @@ class Comparison:
         p: two-sided, of no difference, on its own.
         n: number of texts.
         seeds: number of seeds.
-        resolution: the smallest |difference| that, with the spread found here and all else equal, would have
-        had a
-            verdict: t at the level at which Holm's procedure would test this comparison, times the standard
-            error. None where no difference could have been shown (too few seeds or texts).
+        resolution: the smallest |difference| that, with the spread found here and all else equal, would have had a
+            verdict: t at the level at which Holm's procedure would test this comparison, times the standard error.
+            None where no difference could have been shown (too few seeds or texts).
         verdict: of b: `better`, `worse` or `no difference shown`.
         p_adjusted: Holm's (1979), over the comparisons printed together; None where nothing was tested.
         family: how many comparisons shared the 5% of false verdicts; 0 where nothing was tested.
         basis: what the interval allows for.
-        df: degrees of freedom of its t; n − 1 where seeds add nothing, near seeds − 1 where they are all that
-        matters.
+        df: degrees of freedom of its t; n − 1 where seeds add nothing, near seeds − 1 where they are all that matters.
     """
 
     kind: Kind

@@ -157,7 +157,7 @@ def take(run: Path, cell: str | None, wishes: Wishes) -> Taken:
             f"Pack a rung with --cell: {', '.join(one for one in known if one != TEACHER)}."
         )
     told = {**found, "summary": {**found["summary"], "bundle_cell": name}}
-    model = saved.load(run / "cells" / name, max_length=wishes.max_length or spec.data.max_length)
+    model = saved.load(run / "cells" / name, max_length=wishes.max_length or _trained_with(told))
     manifest = store.read_json(run / "cells" / name / store.MANIFEST)
     return Taken(name, model, told, calibration_of(manifest), wishes)
 
@@ -170,7 +170,7 @@ def _export(
     calibration: Calibration,
     wishes: Wishes,
 ) -> export.Loss | None:
-    trained_with = found["recipe"]["data"]["max_length"]
+    trained_with = _trained_with(found)
     if wishes.max_length is not None:
         model = _lengthened(model, wishes.max_length)
     model = renamed(model, wishes.renamed)
@@ -188,6 +188,14 @@ def _export(
 
     form = export.Form(wishes.weights, wishes.accept_loss, long_texts)
     return export.export(model, target, checks, export.Description(card, packed.sources, calibration), form)
+
+
+def _trained_with(found: Mapping[str, Any]) -> int:
+    """To how many tokens the model that is packed cut the texts that it learnt from."""
+    own = found["summary"]["bundle_cell"]
+    position = next((cell["position"] for cell in found["cells"] if cell["id"] == own), 0)
+    stated = found["recipe"]["rungs"][position - 1].get("max_length") if position else None
+    return int(stated or found["recipe"]["data"]["max_length"])
 
 
 def described(

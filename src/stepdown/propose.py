@@ -17,7 +17,7 @@ from stepdown.data.columns import Rows
 from stepdown.data.dataset import Task
 from stepdown.data.table import listing
 from stepdown.data.understand import understand
-from stepdown.recipe.settings import epochs_for, views_for
+from stepdown.recipe.settings import epochs_for, rung_length_for, views_for
 
 # What the proposed recipe (teacher demo:minilm-l6, compact 1M and 250K, four arms) takes on two cores: 25 minutes for
 # 15,000 texts of 20 words with three seeds. The teacher and its labels are two fifths and grow with the texts, students
@@ -43,6 +43,7 @@ class Proposal:
         splits: rows with a label, by split that came with the data.
         label_names: in order; of numbers to be predicted, the column's name.
         views: of each labelled text, for the teacher to label.
+        rung_length: to how many tokens the students cut texts; None for as many as the teacher.
         seeds: that fit into the time.
         minutes: that a run with these seeds takes on two cores, estimated.
         notes: for the head of the recipe: what was found and what a user should know, a sentence or two each.
@@ -55,6 +56,7 @@ class Proposal:
     splits: dict[str, int]
     label_names: tuple[str, ...]
     views: int
+    rung_length: int | None
     seeds: int
     minutes: float
     notes: tuple[str, ...]
@@ -67,6 +69,7 @@ class Proposal:
             "task": self.task,
             "rows": self.rows,
             "views": self.views,
+            "rung_length": self.rung_length,
             "seeds": self.seeds,
             "notes": self.notes,
         }
@@ -98,8 +101,11 @@ def propose(
     train = splits["train"]
     lengths = hashing.words(train.texts).lengths
     views = 0 if task.is_pair else views_for(len(train.texts))
-    words = float(np.minimum(lengths, _MOST_WORDS).mean())
-    seeds, minutes, reason = fitting_seeds(len(train.texts), words, views)
+    rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
+    words, by_students = (
+        float(np.minimum(lengths, most).mean()) for most in (_MOST_WORDS, rung_length or _MOST_WORDS)
+    )
+    seeds, minutes, reason = fitting_seeds(len(train.texts), words, views, by_students)
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
         name=name_of(source),
@@ -109,12 +115,14 @@ def propose(
         splits=labelled,
         label_names=task.label_names,
         views=views,
+        rung_length=rung_length,
         seeds=seeds,
         minutes=minutes,
         notes=(
             *_labels(task, known, columns),
             _splits(labelled),
-            f"Texts of train: {int(np.median(lengths))} words in the median, {int(lengths.max()):,} at most.",
+            f"Texts of train: {int(np.median(lengths))} words in the median, {int(lengths.max()):,} at most."
+            f"{_cut(lengths, rung_length)}",
             *_siblings(source, splits),
             *notes,
             reason,
@@ -157,13 +165,27 @@ def _labels(task: Task, labels: NDArray[np.int64], columns: Columns) -> list[str
     return [*told, *_rare(names, answers.sum(axis=0))]
 
 
-def fitting_seeds(texts: int, words: float, views: int = 0) -> tuple[int, float, str]:
+def _cut(lengths: NDArray[np.int64], rung_length: int | None) -> str:
+    """Who reads how much of texts that are too long for the teacher, int64 [texts] words."""
+    if rung_length is None:
+        return ""
+    share = float((lengths > _MOST_WORDS).mean())
+    return (
+        f" The teacher reads about the first {_MOST_WORDS} words, which cuts {share:.0%} of them "
+        f"(data.max_length = 256 has it read more, in twice the time); the students read up to {rung_length:,}."
+    )
+
+
+def fitting_seeds(
+    texts: int, words: float, views: int = 0, by_students: float | None = None
+) -> tuple[int, float, str]:
     """How many seeds, at most three, finish within the time that a first run should take.
 
     Args:
         texts: of train.
-        words: mean of those that are read of a text.
+        words: mean of those that the teacher reads of a text.
         views: of each of them.
+        by_students: mean of those that students read of a text; None for as many.
 
     Returns:
         the seeds, the minutes that they take on two cores (estimated), and both in a sentence.
@@ -171,8 +193,10 @@ def fitting_seeds(texts: int, words: float, views: int = 0) -> tuple[int, float,
     learnt = texts * (1 + views)
     shared = _SHARED * texts / _TEXTS
     per_seed = _PER_SEED * learnt * epochs_for(learnt) / _READ
+    students = words if by_students is None else by_students
     minutes = {
-        seeds: _MINUTES * words / _WORDS * (shared + per_seed * seeds) for seeds in range(1, SEEDS + 1)
+        seeds: _MINUTES / _WORDS * (words * shared + students * per_seed * seeds)
+        for seeds in range(1, SEEDS + 1)
     }
     seeds = max((number for number, took in minutes.items() if took <= _MINUTES), default=1)
     took = f"a run takes {_duration(minutes[seeds])} on 2 cores, estimated"

@@ -46,13 +46,13 @@ from stepdown.runtime.long_texts import WAYS
 @click.option(
     "--max-length",
     type=click.IntRange(4, 1 << 20),
-    help="Most tokens of a text that are read.  [default: data.max_length of the recipe]",
+    help="Most tokens of a text that are read.  [default: max_length of the recipe]",
 )
 @click.option(
     "--long-texts",
     type=click.Choice(WAYS),
-    help="How texts of more tokens than data.max_length are read: the mean over their sentences, or the mean of that "
-    "and of the whole.  [default: like any other]",
+    help="How texts of more tokens than it was trained with are read: the mean over their sentences, or the mean of "
+    "that and of the whole.  [default: like any other]",
 )
 @click.option(
     "--rename", metavar="OLD=NEW", multiple=True, help="Give a label another name; may be repeated."

@@ -155,6 +155,10 @@ class Context:
             settings = dataclasses.replace(settings, hint_weight=0.0)
         return settings
 
+    def max_length(self, cell: Cell) -> int:
+        """To how many tokens a cell's model cuts texts."""
+        return self.settings(cell).max_length if cell.position else self.recipe.data.max_length
+
     def folder(self, cell: Cell) -> Path:
         """Where a cell keeps what it made."""
         return self.out / "cells" / cell.id

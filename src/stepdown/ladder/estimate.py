@@ -185,7 +185,7 @@ def _step(context: Context, model: TextModel, tokens: Tokens, batch_size: int, a
 
 def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Built:
     recipe, task = context.recipe, context.dataset.task
-    names, length, is_pair = task.label_names, recipe.data.max_length, task.is_pair
+    names, length, is_pair = task.label_names, context.max_length(cell), task.is_pair
     if cell.position == 0:
         folder = context.models[teachers.name_of(context, cell)]
         found = huggingface.load_teacher(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
@@ -205,7 +205,8 @@ def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Built:
         return _Built(built, size, spent=spent, notes=notes)
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
-        return _Built(huggingface.first_layers(paces[context.plan.top[0]].model, settings.layers), size)
+        top = paces[context.plan.top[0]].model
+        return _Built(huggingface.first_layers(top, settings.layers, max_length=length), size)
     folder = context.models[settings.model]
     found = huggingface.load(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
     return _Built(found.model, size, notes=found.notes)

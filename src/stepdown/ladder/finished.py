@@ -73,7 +73,8 @@ def folder_digest(folder: Path) -> str:
 def model_of(context: Context, cell_id: str) -> TextModel:
     """The model of a finished cell, from memory or from its folder."""
     if cell_id not in context.trained:
-        found = saved.load(context.out / "cells" / cell_id, max_length=context.recipe.data.max_length)
+        length = context.max_length(context.plan.cell(cell_id))
+        found = saved.load(context.out / "cells" / cell_id, max_length=length)
         # Where training left it: a resumed run computes on the same device as an undisturbed one.
         found.network.to(context.accelerator.device)
         context.trained[cell_id] = found

@@ -135,11 +135,11 @@ def _learned(context: Context, cell: Cell, model: TextModel, *, hints: bool) -> 
 
 def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextModel, dict[str, Any]]:
     """A rung's model before it is trained, and what its manifest says of it."""
-    task, length, seed = context.dataset.task, context.recipe.data.max_length, context.seed(cell)
+    task, length, seed = context.dataset.task, settings.max_length, context.seed(cell)
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         top = model_of(context, context.plan.top[0])
-        return huggingface.first_layers(top, settings.layers), {"notes": []}
+        return huggingface.first_layers(top, settings.layers, max_length=length), {"notes": []}
     facts: dict[str, Any] = {"notes": []}
     wanted = wanted_of(settings, is_pair=task.is_pair)
     if settings.is_pretrained:

@@ -164,6 +164,7 @@ class RungSpec(_Spec):
     max_params: int | None = _whole(None, LEAST_PARAMS, ": fewer parameters hold no classifier; try 250_000")
     max_bytes: int | None = _whole(None, LEAST_BYTES, ": fewer bytes hold no classifier; try 1_000_000")
     core: Core | None = Field(default=None, description='"gru" or "conv"')
+    max_length: int | None = _whole(None, 4, ", or leave it out for data.max_length")
     epochs: int | None = _whole(None, 1)
     learning_rate: float | None = _learning_rate(None)
     batch_size: int | None = _whole(None, 1)
@@ -248,13 +249,14 @@ class Recipe(_Spec):
             "max_params": rung.max_params,
             "max_bytes": rung.max_bytes,
             "core": core,
+            "max_length": rung.max_length or self.data.max_length,
         }
         chosen.setdefault("gold_learning_rate", chosen["learning_rate"] * GOLD_RATE_SHARE)
         return RungSettings(**chosen | {"ema": chosen["ema"] or None})
 
     def resolved(self) -> "Recipe":
         """The same recipe with each rung's training spelled out, so that later defaults cannot change it."""
-        keys = (*DEFAULTS["huggingface"].__dataclass_fields__, "core")
+        keys = (*DEFAULTS["huggingface"].__dataclass_fields__, "core", "max_length")
         rungs = []
         for index, rung in enumerate(self.rungs):
             found = self.resolved_rung(index)

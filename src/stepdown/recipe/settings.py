@@ -77,6 +77,7 @@ class RungSettings:
         max_params: budget that the parameter count never exceeds; None unless `compact` or `bag`, built anew.
         max_bytes: budget that weights, float32, and tokenizer never exceed; `compact` and `bag` have one of the two.
         core: what reads the words in their order; None unless `compact`.
+        max_length: longer texts are cut to so many tokens.
         loss: distance to the teacher's soft labels; None for `loss_for` the number of classes.
         clip: for `mse`, centred logits are cut to ±clip.
         temperature: for `kl`, divides the logits of both sides.
@@ -106,6 +107,7 @@ class RungSettings:
     max_params: int | None
     max_bytes: int | None
     core: Core | None
+    max_length: int
     loss: Loss | None
     clip: float
     temperature: float
@@ -172,6 +174,15 @@ def views_for(texts: int) -> int:
     They were worth two points on 14,000 comments of six emotions, and one on 8,000 questions of 77 intents (LOG.md).
     """
     return max(0, min(8, 60_000 // max(1, texts) - 1))
+
+
+def rung_length_for(words: int) -> int | None:
+    """To how many tokens a student built to a budget cuts texts of which 95% have at most so many words.
+
+    None where the teacher's 128 word pieces, some 100 words, are enough. A transformer pays for each of them; a student
+    reads all that there is for little, up to 1,024 words.
+    """
+    return None if words <= 100 else min(1024, 1 << (words - 1).bit_length())
 
 
 def fine_tuning_rate(parameters: int) -> float:

@@ -12,7 +12,7 @@ from stepdown.recipe.settings import DEFAULT_CORE, DEFAULTS
 _WIDTH = 40  # the column where a line's comment begins
 
 # What a key means, table by table and in the order in which they are written.
-_DATA = {
+DATA = {
     "source": "hub id[:config] · folder · .csv .tsv .jsonl .parquet · demo:movie-snippets",
     "train": "instead of source, when each split has a file of its own",
     "validation": "where anything is chosen; cut from train if absent",
@@ -27,14 +27,14 @@ _DATA = {
     "selection_fraction": "share of train that is cut for choosing, where no split serves",
     "report_fraction": "share of train that is cut for reporting, where no split serves",
 }
-_TRANSFER = {
+TRANSFER = {
     "unlabeled": "texts of the same kind: hub id[:config][#split] · folder · file, or a list of them",
     "text": "column of the text; two columns where the data has pairs",
     "split_sentences": "true labels sentence by sentence",
     "max_texts": "takes so many of them; all if absent",
     "views": "texts made of each labelled one (parts, mixtures), where there is no other text; 0 for none",
 }
-_TEACHER = {
+TEACHER = {
     "model": 'hub id · folder · demo:minilm-l6 · a list (their mean) · "labels:column,column", scores in the data',
     "scores": "what such columns hold, probabilities or logits; if absent, their values tell",
     "epochs": "passes over train, when it must be fine-tuned first; if absent, by the number of texts",
@@ -42,7 +42,7 @@ _TEACHER = {
     "batch_size": "of that fine-tuning",
     "label_map": "its label names → the data's, where they differ",
 }
-_DISTILL = {
+DISTILL = {
     "temperature": "for kl: 1 takes probabilities as they are, 2 to 4 softens them",
     "soft_weight": "weight of the teacher's soft labels",
     "hard_weight": "weight of the data's own labels",
@@ -52,7 +52,7 @@ _DISTILL = {
     "gold_epochs": "passes over the labelled texts after distillation, by their labels alone; direct makes none",
     "gold_learning_rate": "at the peak of these passes; if absent, a tenth of the rung's learning_rate",
 }
-_TRAINING = {
+TRAINING = {
     "epochs": "passes over the transfer set; if absent, by the number of texts",
     "learning_rate": "at its peak, after the warm-up",
     "batch_size": "texts in a batch; if absent, by the number of texts",
@@ -97,6 +97,7 @@ def template(
     task: str = "single-label",
     rows: int | None = None,
     views: int = 0,
+    rung_length: int | None = None,
     seeds: int = 3,
     notes: Sequence[str] = (),
 ) -> str:
@@ -108,6 +109,7 @@ def template(
         task: what the labels make of it, for the head line.
         rows: how many rows there are, for the head line.
         views: of each labelled text, for the teacher to label.
+        rung_length: to how many tokens the students cut texts; None for as many as the teacher.
         seeds: of the comparison.
         notes: lines for the head, in the caller's words.
 
@@ -131,7 +133,7 @@ def template(
             _line("seed", 0, "every random choice starts here"),
             "",
             "[data]",
-            *_table(_DATA, DataSpec, data),
+            *_table(DATA, DataSpec, data),
             "",
             _line(
                 "[transfer]",
@@ -139,17 +141,21 @@ def template(
                 "more texts for the teacher to label: what raises the student most",
                 off=not views,
             ),
-            *_table(_TRANSFER, TransferSpec, {"views": views or None}, _transfer_examples(data)),
+            *_table(TRANSFER, TransferSpec, {"views": views or None}, _transfer_examples(data)),
             "",
             "[teacher]",
-            *_table(_TEACHER, TeacherSpec, {"model": "demo:minilm-l6"}),
+            *_table(TEACHER, TeacherSpec, {"model": "demo:minilm-l6"}),
             "",
             _line("[distill]", None, "each rung may say otherwise"),
-            *_table(_DISTILL, DistillSpec, {"temperature": 1.0, "soft_weight": 1.0, "hard_weight": 0.0}),
+            *_table(DISTILL, DistillSpec, {"temperature": 1.0, "soft_weight": 1.0, "hard_weight": 0.0}),
             "",
-            *_rung(1_000_000, 'or "bag" (fastest), a hub id, a folder, "teacher:3" (its first 3 layers)'),
+            *_rung(
+                1_000_000,
+                'or "bag" (fastest), a hub id, a folder, "teacher:3" (its first 3 layers)',
+                rung_length,
+            ),
             "",
-            *_rung(250_000, "the last rung is the student"),
+            *_rung(250_000, "the last rung is the student", rung_length),
             "",
             "[compare]",
             "# Ways to train the student: direct from the labels, one-hop from the teacher, chain from the",
@@ -177,17 +183,23 @@ def run_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).lstrip(".-")[:60].rstrip(".-") or "run"
 
 
-def _rung(max_params: int, says: str) -> list[str]:
-    training = {key: getattr(DEFAULTS["compact"], key) for key in _TRAINING}
+def _rung(max_params: int, says: str, max_length: int | None) -> list[str]:
+    training = {key: getattr(DEFAULTS["compact"], key) for key in TRAINING}
     return [
         "[[rungs]]",
         _line("model", "compact", says),
         _line("max_params", max_params, "never exceeded, embeddings included"),
         _line("max_bytes", 4 * max_params, "instead of max_params: of weights and tokenizer", off=True),
         _line("core", DEFAULT_CORE, '"conv" reads with gated convolutions instead of a GRU', off=True),
+        _line(
+            "max_length",
+            max_length or DataSpec.model_fields["max_length"].default,
+            "longer texts are cut to so many tokens by this rung; if absent, to data.max_length",
+            off=max_length is None,
+        ),
         *(
             _line(key, _EXAMPLES.get(key) if training[key] is None else training[key], says, off=True)
-            for key, says in _TRAINING.items()
+            for key, says in TRAINING.items()
         ),
     ]
 
@@ -210,11 +222,11 @@ def _table(
 
 def _line(key: str, value: object, says: str, off: bool = False) -> str:
     """A key, or a table's heading if the value is None, and what it means; behind a # if it is off."""
-    written = f"{'# ' if off else ''}{key}{'' if value is None else f' = {_written(value)}'}"
-    return f"{written:<{_WIDTH}} # {says}"
+    line = f"{'# ' if off else ''}{key}{'' if value is None else f' = {written(value)}'}"
+    return f"{line:<{_WIDTH}} # {says}"
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """As a person writes it: thousands apart, small rates as powers of ten."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:_}"

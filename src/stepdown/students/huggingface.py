@@ -233,10 +233,15 @@ IS_PAIR = "is_pair"
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text"})
 
 
-def first_layers(teacher: TextModel, count: int) -> TextModel:
+def first_layers(teacher: TextModel, count: int, *, max_length: int | None = None) -> TextModel:
     """A copy of a teacher that keeps its embeddings, its first `count` layers, and its head.
 
     Sun et al. (2019), "Patient Knowledge Distillation", section 4: the first layers are a strong start for a student.
+
+    Args:
+        teacher: stays as it is.
+        count: of layers.
+        max_length: most ids of a text, lowered to what its positions can take; None for the teacher's.
 
     Raises:
         ModelError: the teacher is no layered transformer, or has no more than `count` layers.
@@ -265,7 +270,7 @@ def first_layers(teacher: TextModel, count: int) -> TextModel:
         network,
         teacher.tokenizer,
         teacher.label_names,
-        teacher.max_length,
+        teacher.max_length if max_length is None else longest(classifier.config, max_length),
         "huggingface",
         describe(classifier),
         task=teacher.task,
