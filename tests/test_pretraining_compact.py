@@ -228,12 +228,13 @@ def test_it_leaves_words_tables_and_core(folder: Path) -> None:
 
 
 def test_a_pretrained_student_is_a_rung(folder: Path, tmp_path: Path, toy_csv: Path) -> None:
-    chosen = recipe.load(ladder(tmp_path, toy_csv, "epochs = 2"))
+    chosen = recipe.load(ladder(tmp_path, toy_csv, "epochs = 2\nmax_length = 8"))
     settings = chosen.resolved_rung(0)
     assert (settings.kind, settings.is_pretrained, settings.core) == ("compact", True, "gru")
     assert (settings.word_dropout, settings.learning_rate) == (0.1, 4e-3)
     context = runs.open_run(chosen, tmp_path / "run")
     model, notes = rungs.begun(context, settings, seed=3)
+    assert model.max_length == 8
     state = model.network.state_dict()
     for name, value in load_file(folder / "model.safetensors").items():
         assert np.array_equal(state[name].numpy(), value), name

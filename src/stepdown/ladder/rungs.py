@@ -176,7 +176,7 @@ def begun(context: Context, settings: RungSettings, seed: int = 0) -> tuple[Text
     found = pretrained.load(context.models[settings.model], is_pair=task.is_pair)
     covered = building.coverage(found.words, vocabulary.count_words(context.dataset.train.texts))
     words = f"{found.name} holds {covered:.1%} of the running words of the train texts whole, the others in pieces"
-    model = found.student(task.label_names, context.recipe.data.max_length, seed, task.kind)
+    model = found.student(task.label_names, settings.max_length, seed, task.kind)
     return model, (*found.notes(), words)
 
 
