@@ -454,6 +454,15 @@ def test_the_folder_of_a_run_is_left_alone(written: Path, tmp_path: Path) -> Non
     assert (tmp_path / "run" / "recipe.toml").read_text() == "a run's"
 
 
+@pytest.mark.parametrize("left", ["inputs.json", "pretraining.json"])
+def test_a_run_leaves_the_folder_of_a_pretraining_alone(tmp_path: Path, left: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / left).write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds a pretraining of `stepdown pretrain`\. Name another folder"):
+        runs.open_run(recipe.load("demo"), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [left]
+
+
 def test_two_processes_never_work_in_one_folder(written: Path, tmp_path: Path) -> None:
     context = opened(written, tmp_path / "run")
     with (
@@ -612,15 +621,6 @@ max_length = 1000
     assert found[3].endswith('Did you mean "femto"?')
 
 
-@pytest.mark.parametrize("student", ["compact", "bag"])
-def test_students_without_a_vocabulary_of_their_own_are_refused(tmp_path: Path, student: str) -> None:
-    content = (
-        f'name = "x"\n[text]\nunlabeled = "t.txt"\n[model]\nstudent = "{student}"\n[training]\nsteps = 1\n'
-    )
-    (found,) = faults(tmp_path, content)
-    assert found.startswith(f'model.student: found "{student}"; this version pretrains "bert_hash" alone.')
-
-
 def test_what_goes_together_goes_together(tmp_path: Path) -> None:
     start = 'name = "x"\n[text]\nunlabeled = "t.txt"\n'
     assert faults(tmp_path, f"{start}[model]\nhidden = 51\nprojections = 5\n[training]\n") == [
@@ -654,6 +654,7 @@ def test_a_resolved_recipe_reads_as_an_equal_one(written: Path, tmp_path: Path) 
     (tmp_path / "again.toml").write_text(recipe.dump(one), encoding="utf-8")
     assert recipe.load_pretraining(tmp_path / "again.toml") == one
     assert Path(one.text.unlabeled[0]).is_absolute()
+    assert one.model.vocabulary is not None
     assert Path(one.model.vocabulary).is_absolute()
     assert one.model.sizes == BertHashSizes(16, 3, 2, 2)
 
@@ -694,7 +695,7 @@ def test_a_folder_with_a_bare_vocabulary_will_do(written: Path, tmp_path: Path) 
     reader.save(folder)
     (folder / "tokenizer_config.json").unlink()
     assert isinstance(tokens.from_huggingface(folder), BertWordPiece)
-    assert opened(written, tmp_path / "run", f"model.vocabulary={folder}").tokenizer.vocab_size == 65
+    assert opened(written, tmp_path / "run", f"model.vocabulary={folder}").student.tokenizer.vocab_size == 65
 
 
 # The curve

@@ -311,7 +311,7 @@ def _checks(run: Path) -> export.CheckTexts:
 def rung_models(chosen: Recipe) -> list[str]:
     """Names of the models that a recipe takes from somewhere for its rungs."""
     rungs = [chosen.resolved_rung(index) for index in range(len(chosen.rungs))]
-    return [rung.model for rung in rungs if rung.kind == "huggingface"]
+    return [rung.model for rung in rungs if rung.kind == "huggingface" or rung.is_pretrained]
 
 
 def sources(spec: Recipe) -> list[Source]:

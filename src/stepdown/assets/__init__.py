@@ -10,6 +10,7 @@ from stepdown.assets.builtin import BUILTINS, Builtin, cached, data, is_builtin
 from stepdown.assets.hub import hub_name, is_hub_id
 from stepdown.assets.versions import Progress, Versions, following
 from stepdown.errors import ModelError
+from stepdown.recipe.settings import is_pretrained
 
 __all__ = [
     "BUILTINS",
@@ -90,6 +91,11 @@ def _nowhere(name: str) -> ModelError:
 def _checked(folder: Path) -> Path:
     if (folder / "config.json").is_file():
         return folder
+    if is_pretrained(str(folder)):
+        raise ModelError(
+            f"{folder} holds a compact student that was pretrained and knows no task yet: expected a model of "
+            "transformers. It can be a rung of `stepdown run`."
+        )
     found = sorted(path.name for path in folder.iterdir())
     shown = ", ".join(found[:8]) + (", …" if len(found) > 8 else "") or "nothing"
     raise ModelError(

@@ -14,7 +14,7 @@ from stepdown.ladder.context import Context
 from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
-from stepdown.recipe.settings import FAMILIES, batch_size_for, epochs_for, fine_tuning_epochs
+from stepdown.recipe.settings import batch_size_for, epochs_for, fine_tuning_epochs
 from stepdown.students import budgets, building, huggingface, vocabulary
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens import Tokens
@@ -192,6 +192,9 @@ def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Built:
         return _Built(found.model, recipe.teacher.batch_size, not found.has_head, notes=found.notes)
     settings = recipe.resolved_rung(cell.position - 1)
     size = (settings.batch_size or batch_size_for(len(context.transfer))) * settings.accumulate
+    if settings.is_pretrained:
+        model, notes = rungs.begun(context, settings)
+        return _Built(model, size, notes=notes)
     wanted = rungs.wanted_of(settings, is_pair=is_pair)
     if wanted is not None:
         counts = vocabulary.count_words(context.transfer.sample(_COUNTED))
@@ -237,7 +240,7 @@ def _cost(
             learned += settings.gold_epochs * labelled
     # Fewer texts may have smaller batches, but a text costs what it costs.
     seconds = asking + learned / pace.built.batch_size * pace.step + measured * pace.text
-    if first and pace.model.kind in FAMILIES and context.plan.top[0] in paces:
+    if first and pace.built.spent and context.plan.top[0] in paces:
         seconds += pace.model.tokenizer.vocab_size * paces[context.plan.top[0]].text * _WORD_SHARE
     size = pace.model.parameters * _BYTES_PER_PARAMETER + measured * 4 * len(pace.model.label_names)
     built = pace.built

@@ -41,7 +41,7 @@ def key(context: Context, cell: Cell) -> str:
         about = repr(alone), context.given.digest if context.given else source_digest(context.models[name])
     else:
         settings = context.settings(cell)
-        source = source_digest(context.models[settings.model]) if settings.kind == "huggingface" else ""
+        source = source_digest(context.models[settings.model]) if settings.model in context.models else ""
         about = repr(settings), source, context.transfer.key
     # Every rung is measured against the teacher, whoever it learns from.
     names = (TEACHER, *cell.teachers) if cell.position else cell.teachers

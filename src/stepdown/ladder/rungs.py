@@ -18,7 +18,7 @@ from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
 from stepdown.recipe import RungSettings
 from stepdown.recipe.settings import FAMILIES, batch_size_for, embedding_rate_for, epochs_for, loss_for
-from stepdown.students import building, embeddings, heads, huggingface
+from stepdown.students import building, embeddings, heads, huggingface, pretrained, vocabulary
 from stepdown.students.budgets import Wanted
 from stepdown.students.model import TextModel
 from stepdown.targets import Labeller, ModelLabeller
@@ -100,7 +100,7 @@ def _embedding_rate(context: Context, settings: RungSettings) -> float:
     if settings.embedding_rate is not None:
         return settings.embedding_rate
     # What nobody lent is random, and has all to learn.
-    is_random = context.given is not None and given.initial_of(context) is None
+    is_random = context.given is not None and not settings.is_pretrained and given.initial_of(context) is None
     return 1.0 if is_random else embedding_rate_for(settings.kind, is_pair=context.dataset.task.is_pair)
 
 
@@ -142,7 +142,10 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
         return huggingface.first_layers(top, settings.layers, max_length=length), {"notes": []}
     facts: dict[str, Any] = {"notes": []}
     wanted = wanted_of(settings, is_pair=task.is_pair)
-    if wanted is not None:
+    if settings.is_pretrained:
+        model, notes = begun(context, settings, seed)
+        facts = {"notes": list(notes)}
+    elif wanted is not None:
         prepared = _prepared(context, cell.position, wanted)
         model = building.student(prepared, task.label_names, length, seed, task.kind)
         facts["spent"] = building.spent(wanted, prepared.shape, prepared.coverage)
@@ -162,9 +165,19 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
 
 def wanted_of(settings: RungSettings, *, is_pair: bool) -> Wanted | None:
     """What a rung asks for that is built to a budget; None for any other."""
-    if settings.kind not in FAMILIES:
+    if settings.kind not in FAMILIES or settings.is_pretrained:
         return None
     return Wanted(settings.kind, settings.core, settings.max_params, settings.max_bytes, is_pair)
+
+
+def begun(context: Context, settings: RungSettings, seed: int = 0) -> tuple[TextModel, tuple[str, ...]]:
+    """A compact student that has read text already, before it learns the task, and what there is to say of it."""
+    task = context.dataset.task
+    found = pretrained.load(context.models[settings.model], is_pair=task.is_pair)
+    covered = building.coverage(found.words, vocabulary.count_words(context.dataset.train.texts))
+    words = f"{found.name} holds {covered:.1%} of the running words of the train texts whole, the others in pieces"
+    model = found.student(task.label_names, settings.max_length, seed, task.kind)
+    return model, (*found.notes(), words)
 
 
 def _prepared(context: Context, position: int, wanted: Wanted) -> building.Prepared:

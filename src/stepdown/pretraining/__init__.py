@@ -7,6 +7,7 @@ et al. 2019, "RoBERTa").
     corpus       the texts, and those that are held out
     sequences    texts as sequences of word pieces
     masking      which pieces are hidden
+    student      what is pretrained: a `bert_hash`, or a compact student over the words of its text
     fit          the updates
     measure      loss and accuracy on held-out texts
     checkpoints  where it stands, on disk
@@ -14,7 +15,7 @@ et al. 2019, "RoBERTa").
     work         all of it, from a recipe
     estimate     how long it will take
 
-Left out: `compact` and `bag`, which have no vocabulary of their own before a run; several processes.
+Left out: `bag`, which reads no word beside another; several processes.
 """
 
 from stepdown.pretraining.estimate import Estimate, estimate

@@ -9,7 +9,6 @@ from itertools import islice
 from stepdown.pretraining import checkpoints
 from stepdown.pretraining.fit import fit
 from stepdown.pretraining.work import CHECKPOINTS, Context, finished
-from stepdown.students import masked_lm
 
 _TIMED = 4
 # Two checkpoints, of weights and the optimizer's two moments, while one takes the place of the other.
@@ -76,8 +75,8 @@ def estimate(context: Context) -> Estimate:
     left = 1 - done / schedule.updates
     points = context.recipe.training.evaluations + 1
     return Estimate(
-        masked_lm.describe(student.network),
-        masked_lm.parameters(student.network),
+        student.network.describe(),
+        student.network.size,
         done,
         schedule.updates,
         context.per_epoch,

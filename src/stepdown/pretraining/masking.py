@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepdown.errors import ModelError
-from stepdown.pretraining.sequences import specials
-from stepdown.tokens import BertWordPiece
+from stepdown.pretraining.sequences import Reader, specials
+from stepdown.tokens import Words
 from stepdown.tokens.wordpiece import MASK
 
 # What becomes of a chosen piece (Devlin et al. 2019, section 3.1): it is hidden, or replaced; else it stays.
@@ -21,8 +21,8 @@ class Masking:
 
     Attributes:
         share: of the pieces of a sequence that are chosen, at least one of each sequence.
-        mask_id: of [MASK].
-        pad_id: of [PAD].
+        mask_id: of [MASK]; of whole words, the one behind the vocabulary.
+        pad_id: of padding.
         specials: ids that are never chosen.
         vocabulary: ids, of which a replaced piece becomes any.
     """
@@ -34,21 +34,26 @@ class Masking:
     vocabulary: int
 
 
-def masking_for(tokenizer: BertWordPiece, share: float) -> Masking:
+def masking_for(tokenizer: Reader, share: float) -> Masking:
     """Masking over the pieces of a tokenizer.
 
     Raises:
-        ModelError: the vocabulary has no [MASK].
+        ModelError: a vocabulary of word pieces has no [MASK].
     """
+    special = tuple(specials(tokenizer).tolist())
+    return Masking(share, mask_id(tokenizer), tokenizer.pad_id, special, tokenizer.vocab_size)
+
+
+def mask_id(tokenizer: Reader) -> int:
+    """The id that stands for a hidden piece. Raises ModelError as `masking_for`."""
+    if isinstance(tokenizer, Words):
+        return tokenizer.vocab_size
     if MASK not in tokenizer.vocabulary:
         raise ModelError(
             f"the vocabulary has no {MASK}, which stands for a hidden piece: expected that of a BERT model, such as "
             "demo:minilm-l6 or google-bert/bert-base-uncased."
         )
-    mask_id = tokenizer.vocabulary.index(MASK)
-    return Masking(
-        share, mask_id, tokenizer.pad_id, tuple(specials(tokenizer).tolist()), tokenizer.vocab_size
-    )
+    return tokenizer.vocabulary.index(MASK)
 
 
 def hide(ids: np.ndarray, masking: Masking, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

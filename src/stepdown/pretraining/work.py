@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
-from stepdown import __version__, assets, recipe, report, store, tokens
-from stepdown.errors import InputError, ModelError
+from stepdown import __version__, assets, recipe, report, store
+from stepdown.errors import InputError
 from stepdown.pretraining import checkpoints, corpus, sequences
 from stepdown.pretraining.corpus import CorpusFacts
 from stepdown.pretraining.fit import Learner, Schedule, Update, fit, learner, per_epoch
@@ -28,9 +28,8 @@ from stepdown.pretraining.masking import Masking, masking_for
 from stepdown.pretraining.measure import measure
 from stepdown.pretraining.record import Point, Record, notes
 from stepdown.pretraining.sequences import Sequences
+from stepdown.pretraining.student import Student, student_for
 from stepdown.recipe import PretrainRecipe
-from stepdown.students import masked_lm
-from stepdown.tokens import BertWordPiece
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in that of a pretraining."""
@@ -59,7 +58,7 @@ class Context:
     Attributes:
         recipe: as it was read.
         out: the folder.
-        tokenizer: of the student.
+        student: what is pretrained.
         train: what is learnt from.
         held_out: what is measured on.
         facts: of the text.
@@ -71,7 +70,7 @@ class Context:
 
     recipe: PretrainRecipe
     out: Path
-    tokenizer: BertWordPiece
+    student: Student
     train: Sequences
     held_out: Sequences
     facts: CorpusFacts
@@ -92,10 +91,7 @@ class Context:
 
     def learner(self) -> Learner:
         """A fresh student with its optimizer."""
-        chosen = self.recipe
-        network = masked_lm.build(
-            chosen.model.sizes, self.tokenizer, dropout=chosen.training.dropout, seed=chosen.seed
-        )
+        network = self.student.build(dropout=self.recipe.training.dropout, seed=self.recipe.seed)
         return learner(network.to(self.device), self.schedule)
 
 
@@ -104,7 +100,7 @@ def open_pretraining(
     out: Path,
     fetching: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Context:
-    """Read the vocabulary and the text; `out` is not written yet.
+    """Read the text, and the vocabulary or make one of it; `out` is not written yet.
 
     Args:
         chosen: the recipe.
@@ -118,32 +114,32 @@ def open_pretraining(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("stepdown pretrain works in one process. Start it without torchrun.")
-    name = chosen.model.vocabulary
-    tokenizer = _tokenizer(name, assets.tokenizer(name, progress=partial(fetching, name)))
     training = chosen.training
-    masking = masking_for(tokenizer, training.mask_share)
+    student_of = student_for(chosen.model, fetching)
     for source in chosen.text.unlabeled:
         if assets.is_builtin(source):
             assets.data(source, partial(fetching, source))
     texts = corpus.gather(chosen.text, training.validation_fraction, chosen.seed)
-    train = sequences.read(tokenizer, texts.train.chunks(), training.max_length)
-    held_out = sequences.read(tokenizer, [texts.held_out], training.max_length).first(_MOST_MEASURED)
+    student = student_of(texts.train)
+    train = sequences.read(student.tokenizer, texts.train.chunks(), training.max_length)
+    held_out = sequences.read(student.tokenizer, [texts.held_out], training.max_length).first(_MOST_MEASURED)
     for found, what in ((train, "learn from"), (held_out, "measure on")):
         if not len(found):
             raise InputError(
-                f"None of the texts to {what} has {sequences.FEWEST} word pieces that the vocabulary of {name} knows: "
-                "there is nothing to tell a hidden piece by. Name longer text, or a vocabulary of its language."
+                f"None of the texts to {what} has {sequences.FEWEST} word pieces that the vocabulary "
+                f"{'of ' + chosen.model.vocabulary if chosen.model.vocabulary else 'of these texts'} knows: there is "
+                "nothing to tell a hidden piece by. Name longer text, or a vocabulary of its language."
             )
     updates = training.steps or (training.epochs or 1) * per_epoch(len(train), training.batch_size)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Context(
         chosen,
         out,
-        tokenizer,
+        student,
         train,
         held_out,
         texts.facts,
-        masking,
+        masking_for(student.tokenizer, training.mask_share),
         Schedule(
             updates,
             training.batch_size,
@@ -154,9 +150,9 @@ def open_pretraining(
         ),
         device,
         {
-            "recipe": store.digest(repr((chosen.seed, chosen.model.sizes, training))),
+            "recipe": store.digest(repr((chosen.seed, student.sizes, training))),
             "text": store.digest(*texts.train.digests, *texts.held_out),
-            "vocabulary": store.digest(*tokenizer.vocabulary, repr(tokenizer.reading)),
+            "vocabulary": student.digest,
             "versions": store.digest(__version__, torch.__version__, device.type),
         },
     )
@@ -207,7 +203,9 @@ def _train(context: Context, tell: Callable[[Happening], None]) -> None:
     out, schedule, kept = context.out, context.schedule, context.out / CHECKPOINTS
     student, record = context.learner(), Record()
     found = checkpoints.restore(kept, context.key, student)
-    if found is not None:
+    if found is None:
+        context.student.begin(student.network)
+    else:
         record = Record(**found)
         tell(Resumed(student.done, schedule.updates))
     before, started = record.seconds, time.perf_counter()
@@ -226,7 +224,7 @@ def _train(context: Context, tell: Callable[[Happening], None]) -> None:
             checkpoints.save(kept, context.key, student, vars(record))
             saved = time.perf_counter()
     with store.write_folder(out / "model") as unfinished:
-        masked_lm.save(student.network, context.tokenizer, context.recipe.training.max_length, unfinished)
+        context.student.save(student.network, context.recipe.training.max_length, unfinished)
         store.finish(unfinished, {"key": context.key})
     _write(context, student, record)
 
@@ -267,8 +265,8 @@ def _write(context: Context, student: Learner, record: Record) -> None:
                 "left_out": context.train.left_out + context.held_out.left_out,
             },
             "student": {
-                "model": masked_lm.describe(student.network),
-                "parameters": masked_lm.parameters(student.network),
+                "model": student.network.describe(),
+                "parameters": student.network.size,
             },
             "updates": context.schedule.updates,
             "updates_per_epoch": context.per_epoch,
@@ -304,16 +302,6 @@ def _refuse_other_inputs(context: Context) -> None:
             f"{', '.join(what.get(name, name) for name in changed)}. Name another folder with --out, or remove this "
             "one to begin anew."
         )
-
-
-def _tokenizer(name: str, folder: Path) -> BertWordPiece:
-    found = tokens.from_huggingface(folder)
-    if not isinstance(found, BertWordPiece):
-        raise ModelError(
-            f"{name} reads text with a tokenizer of its own ({found.kind}), and a bert_hash reads BERT's word pieces. "
-            "Expected the vocabulary of a BERT model, such as demo:minilm-l6 or google-bert/bert-base-uncased."
-        )
-    return found
 
 
 def _tell(

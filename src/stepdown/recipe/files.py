@@ -56,7 +56,7 @@ def load_pretraining(path: str | Path, sets: Sequence[str] = ()) -> PretrainReci
     _refuse_other_kind(changed, str(path), "pretrain", pretraining.FORM, RUN)
     found = _checked(changed, pretraining.FORM, list(pretraining.broken(changed)), str(path), unset)
     assert isinstance(found, PretrainRecipe)
-    return found
+    return found.resolved()
 
 
 def parse(mapping: Mapping[str, object], source: str = "recipe", base: Path | None = None) -> Recipe:

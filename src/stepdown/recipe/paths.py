@@ -36,6 +36,7 @@ PATH_KEYS = frozenset(
         ("text", "unlabeled"),
         ("text", "keep_out"),
         ("model", "vocabulary"),
+        ("model", "embeddings"),
     }
 )
 

@@ -14,13 +14,17 @@ from stepdown.recipe import fields
 from stepdown.recipe.faults import Fault, Form, found
 from stepdown.recipe.parsed import table, words
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS, builtin
-from stepdown.recipe.schema import UnlabeledSpec
+from stepdown.recipe.schema import LEAST_PARAMS, UnlabeledSpec
+from stepdown.recipe.settings import CORES, DEFAULT_CORE, TEACHER_LAYERS, Core
 
-Student = Literal["bert_hash"]
+Student = Literal["bert_hash", "compact"]
 Size = Literal["femto", "pico", "nano"]
 
 STUDENTS: tuple[Student, ...] = get_args(Student)
 SIZES: tuple[Size, ...] = get_args(Size)
+
+VOCABULARY = "demo:minilm-l6"
+"""Whose word pieces a `bert_hash` reads where the recipe does not say."""
 
 POSITIONS = 512
 """Positions of every published `bert_hash`: no text is longer."""
@@ -58,7 +62,7 @@ class TextSpec(UnlabeledSpec):
 class ModelSpec(fields.Spec):
     """`[model]`: the student."""
 
-    student: Student = Field(default="bert_hash", description='"bert_hash"')
+    student: Student = Field(default="bert_hash", description='"bert_hash" or "compact"')
     size: Size | None = Field(
         default=None, description=f"one of {', '.join(SIZES)}, or hidden and projections in its place"
     )
@@ -66,8 +70,15 @@ class ModelSpec(fields.Spec):
     projections: int | None = fields.whole(None, 1)
     layers: int | None = fields.whole(None, 1)
     heads: int | None = fields.whole(None, 1)
-    vocabulary: str = fields.text(
-        "demo:minilm-l6", "a folder, a hub id or demo:minilm-l6: whose word pieces the student reads"
+    vocabulary: str | None = fields.text(
+        None, "a folder, a hub id or demo:minilm-l6: whose word pieces the student reads"
+    )
+    max_params: int | None = fields.whole(
+        None, LEAST_PARAMS, ": fewer parameters hold no student; try 250_000"
+    )
+    core: Core | None = Field(default=None, description='"gru" or "conv"')
+    embeddings: str | None = fields.text(
+        None, "a folder, a hub id or demo:minilm-l6: whose words lend their vectors, or leave it out"
     )
 
     @property
@@ -112,11 +123,19 @@ class PretrainRecipe(fields.Spec):
     model: ModelSpec = Field(..., description="the table [model]")
     training: TrainingSpec = Field(..., description="the table [training]")
 
+    def resolved(self) -> "PretrainRecipe":
+        """The same recipe with its student's defaults spelled out, so that later ones cannot change it."""
+        if self.model.student == "bert_hash":
+            filled = {"vocabulary": self.model.vocabulary or VOCABULARY}
+        else:
+            filled = {"core": self.model.core or DEFAULT_CORE}
+        return self.model_copy(update={"model": self.model.model_copy(update=filled)})
+
 
 FORM = Form(
     PretrainRecipe,
     {"text": TextSpec, "model": ModelSpec, "training": TrainingSpec},
-    {"student": STUDENTS, "size": SIZES},
+    {"student": STUDENTS, "size": SIZES, "core": CORES},
 )
 
 
@@ -129,22 +148,43 @@ def broken(recipe: Mapping[str, object]) -> Iterator[Fault]:
         )
     for key in ("unlabeled", "keep_out"):
         yield from builtin(("text", key), words(text.get(key)), BUILTIN_DATA)
-    yield from builtin(("model", "vocabulary"), words(model.get("vocabulary")), BUILTIN_MODELS)
-    yield from _student(model)
-    if isinstance(recipe.get("model"), Mapping) and model.get("student") not in ("compact", "bag"):
-        yield from _sizes(model)
+    for key in ("vocabulary", "embeddings"):
+        yield from builtin(("model", key), words(model.get(key)), BUILTIN_MODELS)
+    yield from _student(model.get("student"))
+    if isinstance(recipe.get("model"), Mapping):
+        student = model.get("student", "bert_hash")
+        yield from _of_others(student, model)
+        if student == "bert_hash":
+            yield from _sizes(model)
+        if student == "compact" and model.get("max_params") is None:
+            yield Fault(("model", "max_params"), "missing; expected a number of parameters, such as 250_000")
     if isinstance(recipe.get("training"), Mapping):
         yield from _duration(training)
 
 
-def _student(model: Mapping[str, object]) -> Iterator[Fault]:
-    student = model.get("student")
-    if student in ("compact", "bag"):
-        yield Fault(
-            ("model", "student"),
-            f'found {found(student)}; this version pretrains "bert_hash" alone. A {student} student has no vocabulary '
-            "of its own before a run: it takes words and first embeddings from the run's texts and teacher",
-        )
+# Keys that one student alone has.
+_OWN: Mapping[Student, tuple[str, ...]] = {
+    "bert_hash": ("size", "hidden", "projections", "layers", "heads", "vocabulary"),
+    "compact": ("max_params", "core", "embeddings"),
+}
+
+
+def _of_others(student: object, model: Mapping[str, object]) -> Iterator[Fault]:
+    for other, keys in _OWN.items():
+        for key in keys:
+            if student in STUDENTS and student != other and model.get(key) is not None:
+                says = f"found {found(model[key])}, but it is for {other}, and the student is {student}; leave it out"
+                yield Fault(("model", key), says)
+
+
+def _student(student: object) -> Iterator[Fault]:
+    path, expected = ("model", "student"), 'expected "bert_hash" or "compact"'
+    if student == "bag":
+        says = "a bag reads no word beside another, so nothing would tell it a hidden one"
+        yield Fault(path, f"found {found(student)}; {expected}: {says}")
+    elif isinstance(student, str) and TEACHER_LAYERS.fullmatch(student):
+        says = "a teacher's layers have been pretrained already, and a run takes them as they are"
+        yield Fault(path, f"found {found(student)}; {expected}: {says}")
 
 
 def _sizes(model: Mapping[str, object]) -> Iterator[Fault]:

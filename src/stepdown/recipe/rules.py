@@ -7,11 +7,12 @@ names it.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from stepdown.recipe import given, kinds
 from stepdown.recipe.faults import Fault, did_you_mean, found, nearest
 from stepdown.recipe.parsed import rungs, table, words
-from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS
+from stepdown.recipe.settings import FAMILIES, TEACHER_LAYERS, is_pretrained
 
 # The names alone: what they stand for is in `assets`, further down the line of rooms.
 BUILTIN_DATA = ("demo:movie-snippets",)
@@ -84,7 +85,7 @@ def _teacher(models: tuple[str, ...]) -> Iterator[Fault]:
     yield from builtin(("teacher", "model"), models, BUILTIN_MODELS)
     yield from _repeats(("teacher", "model"), models)
     for model in models:
-        if model in FAMILIES or model.startswith("teacher:"):
+        if model in FAMILIES or model.startswith("teacher:") or is_pretrained(model):
             says = f"found {found(model)}, which is a rung; expected a hub id, a folder or demo:…"
             yield Fault(("teacher", "model"), says)
 
@@ -151,7 +152,7 @@ def _core(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
 def _of_words(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     """What is for students that read whole words."""
     model = rung.get("model")
-    if not isinstance(model, str) or _family(model):
+    if not isinstance(model, str) or _family(model) or _may_read_words(model):
         return
     families = " and ".join(f'"{family}"' for family in FAMILIES)
     # No word dropout is what other students have; a rate, 0 too, is nothing to them.
@@ -164,7 +165,7 @@ def _of_words(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
 
 def _hints(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
     model, weight = rung.get("model"), rung.get("hint_weight")
-    if not weight or not isinstance(model, str) or _family(model) == "compact":
+    if not weight or not isinstance(model, str) or _family(model) == "compact" or _may_read_words(model):
         return
     says = f'found {found(weight)}, but {found(model)} takes no hints; they are for "compact". Leave it out'
     yield Fault(("rungs", index, "hint_weight"), says)
@@ -173,6 +174,11 @@ def _hints(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
 def _family(model: str) -> str | None:
     """The family that a rung's model is, or is a misspelling of; hub ids have a slash, and families none."""
     return None if "/" in model else nearest(model, FAMILIES, cutoff=0.75)
+
+
+def _may_read_words(model: str) -> bool:
+    """Whether it is a pretrained compact student, or a folder that is gone and was one, for all that a recipe tells."""
+    return is_pretrained(model) or (Path(model).is_absolute() and not Path(model).exists())
 
 
 def _repeats(path: tuple[str | int, ...], names: tuple[str, ...]) -> Iterator[Fault]:

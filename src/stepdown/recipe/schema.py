@@ -28,6 +28,7 @@ from stepdown.recipe.settings import (
     Core,
     Loss,
     RungSettings,
+    core_of_pretrained,
     kind_of,
     layers_of,
     training_for,
@@ -235,7 +236,7 @@ class Recipe(_Spec):
         """
         rung = self.rungs[index]
         kind = kind_of(rung.model)
-        core = (rung.core or DEFAULT_CORE) if kind == "compact" else None
+        core = (rung.core or core_of_pretrained(rung.model) or DEFAULT_CORE) if kind == "compact" else None
         # Weakest first, and None leaves what is there.
         chosen: dict[str, Any] = asdict(training_for(kind, core))
         if self.data.task == "regression":
@@ -258,7 +259,10 @@ class Recipe(_Spec):
         keys = (*DEFAULTS["huggingface"].__dataclass_fields__, "core", "max_length")
         rungs = []
         for index, rung in enumerate(self.rungs):
-            settings = asdict(self.resolved_rung(index))
+            found = self.resolved_rung(index)
+            settings = asdict(found)
+            if found.is_pretrained:
+                settings["core"] = None  # the folder says it
             # Off is 0 here: TOML has no null.
             settings["ema"] = settings["ema"] or 0.0
             spelled = {key: settings[key] for key in keys}

@@ -1,8 +1,11 @@
 """How each kind of rung is trained when the recipe does not say: one table, as measurements change it."""
 
+import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from stepdown.tasks import TaskKind
@@ -16,6 +19,9 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 """Kinds of rung that are built to a budget."""
 CORES: tuple[Core, ...] = get_args(Core)
 DEFAULT_CORE: Core = "gru"
+
+PRETRAINED = "pretrained.json"
+"""The file by which the folder of a pretrained compact student is known, and which says what it is."""
 
 TEACHER_LAYERS = re.compile(r"teacher:([1-9][0-9]*)")
 
@@ -64,10 +70,11 @@ class RungSettings:
     """One rung with nothing left open.
 
     Attributes:
-        model: as the recipe names it: `compact`, `bag`, `teacher:N`, a hub id, an absolute folder or a built-in.
+        model: as the recipe names it: `compact`, `bag`, `teacher:N`, a hub id, an absolute folder or a built-in; a
+            folder is of kind `compact` if a student of that kind was pretrained there.
         kind: which builder makes it.
         layers: how many of the teacher's first layers it keeps; None unless `teacher-layers`.
-        max_params: budget that the parameter count never exceeds; None unless `compact` or `bag`.
+        max_params: budget that the parameter count never exceeds; None unless `compact` or `bag`, built anew.
         max_bytes: budget that weights, float32, and tokenizer never exceed; `compact` and `bag` have one of the two.
         core: what reads the words in their order; None unless `compact`.
         max_length: longer texts are cut to so many tokens.
@@ -119,6 +126,11 @@ class RungSettings:
     word_dropout: float
     embedding_rate: float | None
     hint_weight: float
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it begins with a compact student that has read text already."""
+        return self.kind == "compact" and self.model != "compact"
 
 
 def loss_for(task: TaskKind, classes: int) -> Loss:
@@ -190,10 +202,27 @@ def fine_tuning_epochs(texts: int, batch_size: int) -> int:
     return min(12, max(3, round(1200 / max(1, texts / batch_size))))
 
 
+def is_pretrained(model: str) -> bool:
+    """Whether it is the folder of a compact student that `stepdown pretrain` left."""
+    # Unlike Path.is_file, this takes a name that no file can have for no file.
+    return model not in FAMILIES and os.path.isfile(os.path.join(model, PRETRAINED))  # noqa: PTH113, PTH118
+
+
+def core_of_pretrained(model: str) -> Core | None:
+    """What its core is; None where the folder does not say, as whoever reads the model will tell."""
+    try:
+        about = json.loads(Path(model, PRETRAINED).read_text(encoding="utf-8"))
+        return next((core for core in CORES if core == about["core"]), None)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def kind_of(model: str) -> Kind:
     """The kind of rung that a model's name stands for; a name without a meaning is Hugging Face's."""
     if model in FAMILIES:
         return model
+    if is_pretrained(model):
+        return "compact"
     return "teacher-layers" if TEACHER_LAYERS.fullmatch(model) else "huggingface"
 
 

@@ -19,11 +19,15 @@ from stepdown.ladder.called import Called, Scorer
 from stepdown.ladder.context import Context, Given, data_key
 from stepdown.ladder.plan import plan
 from stepdown.recipe import Arm, Recipe
-from stepdown.students import embeddings, huggingface
+from stepdown.recipe.settings import is_pretrained
+from stepdown.students import embeddings, huggingface, pretrained
 from stepdown.students.model import fast_precision
 
 VERSIONS = "versions.json"
 """The file of a run that says of which commits what came from the hub is."""
+
+# What `stepdown pretrain` writes into its folder first, and last.
+_OF_A_PRETRAINING = ("inputs.json", "pretraining.json")
 
 
 def open_run(
@@ -40,10 +44,12 @@ def open_run(
         scorer: the teacher, where the recipe says that it is a function (`callable:…`).
 
     Raises:
-        InputError: what the recipe names is missing or unusable.
-        ModelError: there is no such model.
+        InputError: what the recipe names is missing or unusable, or the folder holds a pretraining.
+        ModelError: there is no such model, or it cannot read pairs.
         HubError: a hub or package index did not deliver.
     """
+    if any((out / name).exists() for name in _OF_A_PRETRAINING):
+        raise InputError(f"{out} holds a pretraining of `stepdown pretrain`. Name another folder with --out.")
     # Some classifiers hold layers that a forward pass leaves out, which torch otherwise refuses with several processes.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
@@ -64,7 +70,7 @@ def open_run(
         is_model = not recipe.is_given(top)
         with accelerator.main_process_first():
             names = [*(chosen.teacher.model if is_model else ()), *packing.rung_models(chosen)]
-            models = {name: assets.model(name, progress=partial(tell, name)) for name in names}
+            models = {name: _model(name, tell, is_pair=dataset.task.is_pair) for name in names}
         meaning = partial(_meaning, chosen, models[top], accelerator.device) if is_model else None
         gathered = transfer.build(dataset, chosen.transfer, chosen.seed, meaning)
     teacher: Given | None = dataset.soft
@@ -83,6 +89,14 @@ def open_run(
         versions,
         teacher,
     )
+
+
+def _model(name: str, tell: assets.Progress, *, is_pair: bool) -> Path:
+    """The folder of a model that a recipe names."""
+    if not is_pretrained(name):
+        return assets.model(name, progress=partial(tell, name))
+    pretrained.load(Path(name), is_pair=is_pair)  # whether it can serve, before the teacher is trained
+    return Path(name)
 
 
 def _from_teacher(chosen: Recipe, tell: assets.Progress, accelerator: Accelerator) -> data.FromTeacher:

@@ -67,14 +67,18 @@ def prepare(
     """
     task, transfer = vocabulary.count_words(task_texts), vocabulary.count_words(transfer_texts)
     words, shape = sized(wanted, label_names, task, transfer)
-    # The reserved ids are to the teacher its own pad, unknown word and separator.
-    reserved = ("[PAD]", "[UNK]", "[SEP]")[: words.first_id]
-    counts = [*(1 for _ in reserved), *(transfer[entry] or 1 for entry in words.entries)]
-    entries = (*reserved, *words.entries)
-    initial = embedding(entries, counts, shape.width)
+    initial = lent(words, transfer, shape.width, embedding)
     if isinstance(shape, BagShape):
         initial *= _BAG_SCALE
     return Prepared(words, shape, initial, coverage(words, task))
+
+
+def lent(words: Words, counts: Counter[str], width: int, embedding: Embedding) -> np.ndarray:
+    """Initial embeddings, float32 [vocabulary, width], of all ids of a vocabulary with the counts of its words."""
+    # The reserved ids are to an encoder its own pad, unknown word and separator.
+    reserved = ("[PAD]", "[UNK]", "[SEP]")[: words.first_id]
+    numbers = [*(1 for _ in reserved), *(counts[entry] or 1 for entry in words.entries)]
+    return embedding((*reserved, *words.entries), numbers, width)
 
 
 def coverage(words: Words, task: Counter[str]) -> float:

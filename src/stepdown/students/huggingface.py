@@ -7,7 +7,7 @@ import json
 import logging
 import pickle
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +135,8 @@ def load(
             "Expected a folder with config.json, weights (model.safetensors) and a tokenizer of an architecture "
             "that transformers ships."
         ) from error
-    return Loaded(model, own_head and not missing, _notes(folder, set(info["unexpected_keys"]), missing))
+    notes = told_weights(assets.hub_name(folder) or folder.name, set(info["unexpected_keys"]), missing)
+    return Loaded(model, own_head and not missing, notes)
 
 
 def wrapped(
@@ -191,9 +192,8 @@ def _check_belongs(folder: Path, classifier: Any, tokenizer: tokens.Tokenizer) -
         )
 
 
-def _notes(folder: Path, unexpected: set[str], missing: set[str]) -> tuple[str, ...]:
-    """What a checkpoint holds beside what the classifier needs, and what it lacks of that: a line each."""
-    name = assets.hub_name(folder) or folder.name
+def told_weights(name: str, unexpected: Set[str], missing: Set[str]) -> tuple[str, ...]:
+    """What a checkpoint of that name holds beside what a classifier needs, and what it lacks of that: a line each."""
     notes = []
     if unexpected:
         were = (
@@ -211,7 +211,7 @@ def _notes(folder: Path, unexpected: set[str], missing: set[str]) -> tuple[str, 
 _SHOWN = 4
 
 
-def _some(keys: set[str]) -> str:
+def _some(keys: Set[str]) -> str:
     """Some of many keys."""
     shown = sorted(keys)[:_SHOWN]
     return ", ".join([*shown, "…"] if len(keys) > _SHOWN else shown)
