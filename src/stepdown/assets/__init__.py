@@ -10,7 +10,6 @@ from stepdown.assets.builtin import BUILTINS, Builtin, cached, data, is_builtin
 from stepdown.assets.hub import hub_name, is_hub_id
 from stepdown.assets.versions import Progress, Versions, following
 from stepdown.errors import ModelError
-from stepdown.recipe.settings import is_pretrained
 
 __all__ = [
     "BUILTINS",
@@ -91,6 +90,8 @@ def _nowhere(name: str) -> ModelError:
 def _checked(folder: Path) -> Path:
     if (folder / "config.json").is_file():
         return folder
+    from stepdown.recipe.settings import is_pretrained  # with pydantic, which who runs a bundle need not have
+
     if is_pretrained(str(folder)):
         raise ModelError(
             f"{folder} holds a compact student that was pretrained and knows no task yet: expected a model of "

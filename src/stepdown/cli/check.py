@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from stepdown import recipe, runs
-from stepdown.cli.progress import Fetching
+from stepdown.cli.fetching import Fetching
 from stepdown.cli.run import notes, plan_text
 from stepdown.ladder.estimate import estimate
 from stepdown.report.spending import spending

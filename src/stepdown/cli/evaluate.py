@@ -11,7 +11,7 @@ import click
 from stepdown import assets, compare, data
 from stepdown import evaluate as measures
 from stepdown.classifiers import Named, named
-from stepdown.cli.progress import Fetching
+from stepdown.cli.fetching import Fetching
 from stepdown.data.dataset import Task
 from stepdown.errors import DataError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from stepdown import assets, propose, recipe, store
-from stepdown.cli.progress import Fetching
+from stepdown.cli.fetching import Fetching
 from stepdown.errors import InputError
 
 

@@ -13,7 +13,7 @@ from stepdown import assets, labelling
 from stepdown.classifiers import named
 from stepdown.cli.columns import column
 from stepdown.cli.counting import RowProgress
-from stepdown.cli.progress import Fetching
+from stepdown.cli.fetching import Fetching
 from stepdown.errors import InputError
 from stepdown.propose import name_of
 

@@ -10,7 +10,8 @@ import click
 
 from stepdown import pretraining, recipe
 from stepdown.cli.durations import duration
-from stepdown.cli.progress import Fetching, PretrainProgress
+from stepdown.cli.fetching import Fetching
+from stepdown.cli.progress import PretrainProgress
 
 
 @click.command()

@@ -9,7 +9,8 @@ import click
 
 from stepdown import recipe, report, runs
 from stepdown.cli.durations import duration
-from stepdown.cli.progress import Fetching, RunProgress
+from stepdown.cli.fetching import Fetching
+from stepdown.cli.progress import RunProgress
 from stepdown.ladder.context import Context
 from stepdown.ladder.estimate import Estimate, estimate
 
