@@ -178,7 +178,7 @@ def _of_texts(
         raise DataError(f"{train.name}: no rows with a text in {listing(text)}. Expected a text in each.")
     lengths = np.concatenate(parts)
     is_pair = len(text) == 2
-    views = 0 if is_pair else views_for(len(lengths))
+    views = views_for(len(lengths))
     rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
     seeds, minutes, reason = fitting_seeds(len(lengths), *_words_read(lengths, rung_length, views))
     measured = [split for split in found.tables if split != "train"]
