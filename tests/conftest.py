@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,6 +47,16 @@ def write_reviews(path: Path, n: int = 600, seed: int = 0) -> Path:
 def invoke(*words: object) -> Result:
     """What the command does with some words, in this process."""
     return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def run_by_two(path: Path, out: Path) -> None:
+    """Runs a recipe in two processes, as torchrun starts them."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "stepdown"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    words = [*launch, "run", str(path), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Bundle: ") == 1, "one of the two tells the results"
 
 
 @pytest.fixture(scope="module")

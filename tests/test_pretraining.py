@@ -270,8 +270,13 @@ def test_passes_never_change_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_padding_never_changes_what_is_predicted() -> None:
-    network = small().eval()
-    train = sequences.read(tokenizer(), [sentences(9)], 32)
+    check_padding(small(), tokenizer())
+
+
+def check_padding(network: masked_lm.MaskedLanguageModel, reader: sequences.Reader) -> None:
+    """Sequences of several lengths get the same predictions together and one by one."""
+    network.eval()
+    train = sequences.read(reader, [sentences(9)], 32)
     batch = hidden(train.tokens, np.arange(9), RULE, np.random.default_rng(0))
     with torch.inference_mode():
         [(rows, together, truth)] = predictions(network, batch)

@@ -14,13 +14,13 @@ from stepdown import assets, pretraining, recipe, runs
 from stepdown.errors import InputError, ModelError, RecipeError
 from stepdown.ladder import rungs
 from stepdown.pretraining import corpus, masking, sequences, work
-from stepdown.pretraining.fit import Schedule, Update, fit, hidden, learner, predictions
+from stepdown.pretraining.fit import Schedule, Update, fit, learner
 from stepdown.recipe.settings import Core
 from stepdown.students import building, embeddings, huggingface, pretrained
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.tokens import Words
 from tests.conftest import FILLER
-from tests.test_pretraining import opened, random_texts, sentences
+from tests.test_pretraining import check_padding, opened, random_texts, sentences
 
 WORDS = Words(FILLER)
 RULE = masking.masking_for(WORDS, 0.15)
@@ -131,20 +131,7 @@ def test_it_learns_what_the_words_around_tell(core: Core) -> None:
 
 @pytest.mark.parametrize("core", ["gru", "conv"])
 def test_padding_never_changes_what_is_predicted(core: Core) -> None:
-    network = small(core).eval()
-    train = sequences.read(WORDS, [sentences(9)], 32)
-    batch = hidden(train.tokens, np.arange(9), RULE, np.random.default_rng(0))
-    with torch.inference_mode():
-        [(rows, together, _)] = predictions(network, batch)
-        alone = [
-            network(
-                torch.from_numpy(batch.seen[row : row + 1, : batch.lengths[row]]),
-                torch.from_numpy(batch.lengths[row : row + 1]),
-                torch.from_numpy(batch.chosen[row : row + 1, : batch.lengths[row]]),
-            )
-            for row in rows
-        ]
-    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+    check_padding(small(core), WORDS)
 
 
 def test_its_words_begin_with_the_vectors_of_the_lender(written: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from stepdown.ladder import cells
 from stepdown.ladder.context import Ended, Happening
 from stepdown.ladder.estimate import estimate
 from stepdown.runtime import LongTexts, Source, bundle
-from tests.conftest import corpus, invoke, make_teacher, write_reviews
+from tests.conftest import corpus, invoke, make_teacher, run_by_two, write_reviews
 
 Recipes = Callable[..., Path]
 
@@ -390,12 +390,7 @@ def test_check_texts_of_older_runs_are_read(packable: Path, tmp_path: Path) -> N
 def test_two_processes_train_one_ladder_together(toy_recipe: Recipes, tmp_path: Path) -> None:
     """As torchrun and `accelerate launch` start them: both train, one writes."""
     path, out = toy_recipe(arms='["direct", "chain"]'), tmp_path / "run"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "stepdown"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    words = [*launch, "run", str(path), "--out", str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Bundle: ") == 1, "one of the two tells the results"
+    run_by_two(path, out)
     results = store.read_json(out / "results.json")
     assert [cell["id"] for cell in results["cells"]] == [
         "teacher",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +20,7 @@ from stepdown.ladder.called import name_of
 from stepdown.ladder.context import Ended
 from stepdown.ladder.estimate import estimate
 from stepdown.students import building, embeddings, huggingface
-from tests.conftest import GOOD, corpus, invoke, make_teacher
+from tests.conftest import GOOD, corpus, invoke, make_teacher, run_by_two
 
 
 def scores(texts: Sequence[str], noise: float = 0.0) -> list[list[float]]:
@@ -446,12 +443,7 @@ def test_two_processes_learn_from_ready_soft_labels_together(tmp_path: Path) -> 
     )
     path, out = tmp_path / "recipe.toml", tmp_path / "run"
     path.write_text(recipe.dump(recipe.parse(described)), encoding="utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "stepdown"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    words = [*launch, "run", str(path), "--out", str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Bundle: ") == 1, "one of the two tells the results"
+    run_by_two(path, out)
     found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert [cell["id"] for cell in found["cells"]] == ["teacher", "rung1-direct-seed0", "rung1-one-hop-seed0"]
     assert found["data"]["transfer"] > found["data"]["train"]

@@ -123,9 +123,7 @@ def propose(
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
     lengths = hashing.words(train.texts).lengths
-    views = views_for(len(train.texts))
-    rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
-    seeds, minutes, reason = fitting_seeds(len(train.texts), *_words_read(lengths, rung_length, views))
+    views, rung_length, seeds, minutes, reason = _sized(lengths)
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
         name=name_of(source),
@@ -178,9 +176,7 @@ def _of_texts(
         raise DataError(f"{train.name}: no rows with a text in {listing(text)}. Expected a text in each.")
     lengths = np.concatenate(parts)
     is_pair = len(text) == 2
-    views = views_for(len(lengths))
-    rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
-    seeds, minutes, reason = fitting_seeds(len(lengths), *_words_read(lengths, rung_length, views))
+    views, rung_length, seeds, minutes, reason = _sized(lengths)
     measured = [split for split in found.tables if split != "train"]
     others = [name for name in train.columns if name not in text]
     what = "pairs of texts" if is_pair else "texts"
@@ -232,12 +228,13 @@ def _of_another(teacher: str | None) -> str:
     )
 
 
-def _words_read(lengths: NDArray[np.int64], rung_length: int | None, views: int) -> tuple[float, int, float]:
-    """What `fitting_seeds` asks of lengths: words that the teacher reads of a text, views, words that students read."""
+def _sized(lengths: NDArray[np.int64]) -> tuple[int, int | None, int, float, str]:
+    """Views, length for the students, and what `fitting_seeds` says, for texts of so many words, int64 [texts]."""
+    views, rung_length = views_for(len(lengths)), rung_length_for(int(np.quantile(lengths, 0.95)))
     words, by_students = (
         float(np.minimum(lengths, most).mean()) for most in (_MOST_WORDS, rung_length or _MOST_WORDS)
     )
-    return words, views, by_students
+    return views, rung_length, *fitting_seeds(len(lengths), words, views, by_students)
 
 
 def _lengths(lengths: NDArray[np.int64], rung_length: int | None) -> str:
