@@ -108,8 +108,15 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     target = BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(_dated(name), content, zipfile.ZIP_DEFLATED)
     return target.getvalue()
+
+
+def _dated(name: str) -> zipfile.ZipInfo:
+    """An entry of one fixed time, so that a seed makes the same bytes whenever it is used."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.external_attr = 0o600 << 16
+    return entry
 
 
 def written(made: bytes | Files, folder: Path) -> Path:
@@ -575,7 +582,7 @@ def _entries(files: Files, random: Random) -> bytes:
             method = random.choice(
                 [zipfile.ZIP_DEFLATED] * 6 + [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
             )
-            archive.writestr(name, content, method)
+            archive.writestr(_dated(name), content, method)
         for _ in range(random.choice([0, 1, 2, 40])):
             name = random.choice([*NAMES, *files])
             entry = zipfile.ZipInfo(name.replace("\x00", "\x01") or "x")
