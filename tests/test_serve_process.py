@@ -10,6 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -159,6 +161,37 @@ def test_what_was_asked_and_not_read_yet_is_answered(path: Path) -> None:
         client.settimeout(60)
         server.run([listener])
         assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_connection_kept_open_is_answered_once_more_and_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        servers, "_LINGER", 60
+    )  # this machine may be busy; it ends as soon as nobody is there
+    app = create_app(Classifier.load(path), "Tiny")
+    config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="error")
+    told: list[tuple[int, str | None]] = []
+
+    def client() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=60)
+        for _ in range(2):
+            connection.request("GET", "/health")
+            answer = connection.getresponse()
+            answer.read()
+            told.append((answer.status, answer.getheader("Connection")))
+            server.should_exit = True
+            while server.servers[0].is_serving():
+                time.sleep(0.01)
+
+    server = servers._Server(config, lambda: asking.start(), lambda: None)
+    asking = threading.Thread(target=client)
+    with servers.listen("127.0.0.1", 0) as listener:
+        started = time.monotonic()
+        server.run([listener])
+    asking.join()
+    assert told == [(200, None), (200, "close")]
+    assert time.monotonic() - started < 50, "it waited for nobody"
 
 
 def test_a_second_signal_ends_it_at_once(path: Path) -> None:

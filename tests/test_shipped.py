@@ -54,6 +54,13 @@ def test_the_model_is_small_named_and_says_where_it_comes_from(sentiment: Classi
     assert not re.search(r"(?<![\w.])/(?:work|home|tmp|root|Users)/", sentiment.card), "no machine's paths"
 
 
+def test_it_may_be_put_on_a_hub_as_it_is() -> None:
+    pytest.importorskip("huggingface_hub", reason="needs the extra train")
+    result = CliRunner().invoke(cli, ["push", "sentiment", "me/mine", "--dry-run", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["licence"] == "unknown", "its sources state none"
+
+
 def test_it_answers_what_anyone_would(sentiment: Classifier) -> None:
     texts = ["It's GREAT!!", "A waste of time.", "I loved every minute of it", "Dull, slow and far too long."]
     assert sentiment.predict(texts) == ["positive", "negative", "positive", "negative"]

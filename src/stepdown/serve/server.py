@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -27,6 +28,8 @@ from stepdown.serve.limits import Limits
 _GRACE = 25
 # Of the event loop, to take a connection that waits and to read its request; a few more than it needs.
 _TURNS = 10
+# Seconds in which a connection that is kept open may still ask once: its client cannot know yet that the end has come.
+_LINGER = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,8 +44,9 @@ def serve(
 ) -> None:
     """Serve a bundle until a signal says to stop.
 
-    At the first SIGINT or SIGTERM no new connection is taken, and what was asked is answered; the second ends the
-    process at once, with 128 and the signal's number as its exit code.
+    At the first SIGINT or SIGTERM no new connection is taken, and what was asked is answered. Connections that clients
+    keep open may ask for a second more, and are closed with the answer. The second signal ends the process at once,
+    with 128 and the signal's number as its exit code.
 
     Args:
         bundle: a folder, a `.stepdown` file, or the name of a shipped model.
@@ -161,6 +165,14 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0)
         if self.server_state.tasks:
             self._ending()
+        for server in self.servers:
+            server.close()
+        # Closed at once, a connection would be reset under a request that is on its way. Told so with an answer, its
+        # client closes it and asks elsewhere (RFC 9112, section 9.6).
+        self.server_state.default_headers.append((b"connection", b"close"))
+        until = time.monotonic() + _LINGER
+        while self.server_state.connections and time.monotonic() < until:
+            await asyncio.sleep(0.01)
         await super().shutdown(sockets)
 
     @contextmanager
