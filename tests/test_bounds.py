@@ -28,11 +28,11 @@ TEXTS = ["good movie", "", "bad ! bad", "not a bad movie .", "the good " * 30] *
 def test_too_many_entries_are_refused_before_anything_is_made_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def no_ids(ids: list[int]) -> bytes:
+    def no_ids(entries: list[str], first: int) -> dict[str, bytes]:
         raise AssertionError("ids were made")
 
-    monkeypatch.setattr("stepdown.tokens.words.pack", no_ids)
-    monkeypatch.setattr("stepdown.tokens.wordpiece.pack", no_ids)
+    monkeypatch.setattr("stepdown.tokens.words.numbered", no_ids)
+    monkeypatch.setattr("stepdown.tokens.wordpiece.numbered", no_ids)
     count = flat.MOST_ENTRIES + 1
     words = {"kind": "words", "version": 1, "lowercase": True, "entries": [""] * count}
     with pytest.raises(BundleError, match=f"has {count:,} entries"):

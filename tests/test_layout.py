@@ -91,6 +91,14 @@ def test_what_runs_a_bundle_imports_nothing_heavy(statement: str) -> None:
     assert found.stdout.strip() == "[]"
 
 
+def test_one_answer_imports_nothing_that_it_does_not_need() -> None:
+    rare = ["stepdown.tokens.huggingface", "concurrent.futures", "logging", "html", "tempfile"]
+    code = "import sys, stepdown.cli.predict\nstepdown.Classifier.load('sentiment').predict(['good'])"
+    code += f"\nprint([name for name in {rare} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_looking_at_data_imports_nothing_that_trains() -> None:
     """`stepdown init` took seven seconds of imports when the bar for downloads came with the progress of runs."""
     code = "import sys, stepdown.cli.init\nprint([name for name in ('torch', 'transformers') if name in sys.modules])"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +76,8 @@ class Network:
 
         batches = [which[rows] for rows in split(encoded.lengths[which], self._most_texts)]
         if self._workers > 1 and len(encoded.ids) > _IDS_FOR_THREADS:
+            from concurrent.futures import ThreadPoolExecutor  # its import takes as long as a hundred texts
+
             # The session lets go of the interpreter while it computes, so threads do run side by side.
             with ThreadPoolExecutor(self._workers) as pool:
                 list(pool.map(one, batches))

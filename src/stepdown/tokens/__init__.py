@@ -1,18 +1,22 @@
 """Makes ids of texts: every model reads a text with its own tokenizer.
 
 Two kinds belong to the bundle format and need nothing but numpy: `words` and `bert-wordpiece`. Any other
-tokenizer of a Hugging Face model runs through the `tokenizers` library.
+tokenizer of a Hugging Face model runs through the `tokenizers` library, and is imported when it is first used: it is
+a tenth of the start of `stepdown predict`, which hardly ever needs it.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stepdown.errors import BundleError, shown
 from stepdown.tokens.flat import Tokenizer, Tokens
-from stepdown.tokens.huggingface import FILE, HuggingFaceTokenizer, from_huggingface
 from stepdown.tokens.wordpiece import CONFIG, VOCABULARY, BertWordPiece, Reading
 from stepdown.tokens.words import FILE as WORDS_FILE
 from stepdown.tokens.words import Words
+
+if TYPE_CHECKING:
+    from stepdown.tokens.huggingface import HuggingFaceTokenizer, from_huggingface
 
 __all__ = [
     "BertWordPiece",
@@ -33,7 +37,11 @@ def load(folder: Path) -> Tokenizer:
     Raises:
         InputError: none, a damaged one (BundleError, ModelError), or one whose library is not installed.
     """
-    return Words.load(folder) if (folder / WORDS_FILE).is_file() else from_huggingface(folder)
+    if (folder / WORDS_FILE).is_file():
+        return Words.load(folder)
+    from stepdown.tokens.huggingface import from_huggingface
+
+    return from_huggingface(folder)
 
 
 def parse(kind: str, files: Mapping[str, bytes]) -> Tokenizer:
@@ -43,7 +51,7 @@ def parse(kind: str, files: Mapping[str, bytes]) -> Tokenizer:
         BundleError: an unknown kind, a missing file, or a content that is not what it should be.
         InputError: its library is not installed.
     """
-    files_of = {Words.kind: WORDS_FILE, BertWordPiece.kind: VOCABULARY, HuggingFaceTokenizer.kind: FILE}
+    files_of = {Words.kind: WORDS_FILE, BertWordPiece.kind: VOCABULARY, "huggingface": "tokenizer.json"}
     main = files_of.get(kind)
     if main is None:
         raise BundleError(
@@ -54,5 +62,17 @@ def parse(kind: str, files: Mapping[str, bytes]) -> Tokenizer:
         raise BundleError(f"A tokenizer of kind {kind!r} needs {main}, which is missing.")
     if kind == Words.kind:
         return Words.parse(files[main])
-    reader = BertWordPiece.parse if kind == BertWordPiece.kind else HuggingFaceTokenizer
-    return reader(files[main], files.get(CONFIG, b"{}"))
+    config = files.get(CONFIG, b"{}")
+    if kind == BertWordPiece.kind:
+        return BertWordPiece.parse(files[main], config)
+    from stepdown.tokens.huggingface import HuggingFaceTokenizer
+
+    return HuggingFaceTokenizer(files[main], config)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("HuggingFaceTokenizer", "from_huggingface"):
+        raise AttributeError(f"module 'stepdown.tokens' has no attribute {name!r}")
+    from stepdown.tokens import huggingface
+
+    return getattr(huggingface, name)

@@ -185,6 +185,12 @@ def pack(ids: Sequence[int]) -> bytes:
     return np.asarray(ids, np.int32).tobytes()
 
 
+def numbered(entries: Sequence[str], first: int) -> dict[str, bytes]:
+    """The packed id of each entry, counted from `first`; of one that comes twice the last."""
+    packed = np.arange(first, first + len(entries), dtype=np.int32).tobytes()
+    return dict(zip(entries, [packed[at : at + 4] for at in range(0, len(packed), 4)], strict=True))
+
+
 def chunks(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
     """The matches of `pattern`, one by one, so that reading can stop early in a text of megabytes."""
     return (match.group() for match in pattern.finditer(text))

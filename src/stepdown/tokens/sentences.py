@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 
@@ -30,6 +29,8 @@ def sentences(text: str) -> Iterator[str]:
     lone full stop ends a sentence whatever follows.
     """
     if "&" in text:
+        import html  # its table of names is large, and few texts are written so
+
         text = html.unescape(_LONG_NUMBER.sub(_shortened, text))
     if "<" in text:
         text = _INLINE_TAG.sub("", _BLOCK_TAG.sub("\n", text))

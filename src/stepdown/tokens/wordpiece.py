@@ -17,7 +17,7 @@ from typing import Any
 
 from stepdown.errors import BundleError, shown
 from stepdown.tasks import SEPARATOR, parts
-from stepdown.tokens.flat import MOST_ENTRIES, Frame, Memo, Tokens, check_vocabulary, encode_chunks, pack
+from stepdown.tokens.flat import MOST_ENTRIES, Frame, Memo, Tokens, check_vocabulary, encode_chunks, numbered
 
 VOCABULARY, CONFIG = "vocab.txt", "tokenizer_config.json"
 UNKNOWN, START, END, PAD, MASK = "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"
@@ -85,7 +85,7 @@ class BertWordPiece:
         self.vocabulary = tuple(vocabulary)
         self.reading = reading or Reading()
         # Where a piece comes twice the last id counts, as in the library.
-        self._ids = {piece: pack([number]) for number, piece in enumerate(self.vocabulary)}
+        self._ids = numbered(self.vocabulary, 0)
         missing = [piece for piece in (UNKNOWN, START, END, PAD) if piece not in self._ids]
         if missing:
             raise BundleError(

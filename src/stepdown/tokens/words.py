@@ -21,6 +21,7 @@ from stepdown.tokens.flat import (
     check_vocabulary,
     chunks,
     encode_chunks,
+    numbered,
     pack,
 )
 
@@ -102,13 +103,11 @@ class Words:
         self.entries = tuple(entries)
         self.lowercase = lowercase
         self.pairs = pairs
-        self._ids = {entry: pack([number]) for number, entry in enumerate(self.entries, self.first_id)}
+        self._ids = numbered(self.entries, self.first_id)
         _check(self.entries, self._ids, self.first_id)
         self._frame = Frame(empty=_UNKNOWN, between=pack([BETWEEN]) if pairs else b"")
         # Longest entry by first character: where no entry starts, there is nothing to try.
-        self._reach: dict[str, int] = {}
-        for entry in self.entries:
-            self._reach[entry[0]] = max(self._reach.get(entry[0], 0), len(entry))
+        self._reach = {entry[0]: len(entry) for entry in sorted(self.entries, key=len)}
         self._words = Memo(self._split)
         self._bytes = Memo(self._encode)
 
@@ -294,7 +293,7 @@ def _kind(character: str) -> str:
 def _check_size(entries: Sequence[str]) -> None:
     if len(entries) > MOST_ENTRIES:
         raise InputError(f"A vocabulary has {len(entries):,} entries, and {MOST_ENTRIES:,} at most can be.")
-    if long := next((entry for entry in entries if len(entry) > LONGEST_ENTRY), None):
+    if len(long := max(entries, key=len, default="")) > LONGEST_ENTRY:
         raise InputError(
             f"A vocabulary has an entry of {len(long):,} characters, {shown(long)}; {LONGEST_ENTRY} at most can be."
         )
