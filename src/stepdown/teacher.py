@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,11 @@ from stepdown.tasks import TaskKind
 _UNNAMED = re.compile(r"label_(\d+)", re.IGNORECASE)
 # Alignment by agreement must be clear: this much more of the rows than the best other order of the labels.
 _CLEAR_LEAD = 0.05
+# A label of which an output knows less than this share, from chance to certainty, is not the one that it stands for;
+# so few texts of a label tell nothing of that.
+_SOME_SKILL, _FEWEST = 0.1, 5
+# Names are doubted where another order of the outputs agrees on this much more of the rows.
+_DOUBT = 0.2
 # Squared error of a regression teacher's numbers over that of a line through them, from which on they are in another
 # unit and not merely wrong.
 _OTHER_UNIT = 2.0
@@ -106,20 +112,19 @@ def align(
     folded = {name.casefold(): index for index, name in enumerate(names)}
     if len(folded) == len(names) and all(name.casefold() in folded for name in label_names):
         return np.array([folded[name.casefold()] for name in label_names])
+    table = _agreement(said, labels, sets)
     if by_number(names) is None:
         raise ModelError(
             f"The teacher's labels ({theirs}) are not the data's ({ours}). "
             "Say which stands for which with label_map under [teacher], teacher's label = data's label."
+            f"{_proposal(names, label_names, table, labels, sets)}"
         )
     if not len(labels):
         raise ModelError(
             "The teacher's labels have no names of their own, and no text has a label that would tell their order. Say "
             "which stands for which with label_map under [teacher], teacher's label = data's label."
         )
-    table = _agreement(said, labels, sets)
-    # Of sets, what all labels together could have in common with the outputs at most.
-    texts = len(labels) if sets is None else max(1, int((sets.sum(0) * (1 - sets.mean(0))).sum()))
-    return _by_agreement(label_names, table, texts)
+    return _by_agreement(label_names, table, labels, sets)
 
 
 _MORE = (
@@ -159,13 +164,19 @@ def _by_map(names: Sequence[str], label_names: Sequence[str], label_map: Mapping
     return np.array([stands_for[name] for name in label_names])
 
 
-def _by_agreement(label_names: Sequence[str], table: np.ndarray, texts: int) -> np.ndarray:
+def _by_agreement(
+    label_names: Sequence[str], table: np.ndarray, labels: np.ndarray, sets: np.ndarray | None
+) -> np.ndarray:
     """The order of the outputs that agrees best with the labels, if it is clearly the best.
 
     Args:
-        table: how much each output agrees with each label, [labels, outputs], in texts.
-        texts: how many there are.
+        table: how much each output agrees with each label, [labels, outputs], in texts (`_agreement`).
+        labels, sets: of these texts, as for `align`.
+
+    Raises:
+        ModelError: no order is, or a label has no output that goes with it.
     """
+    texts = _most(labels, sets)
     order = linear_sum_assignment(-table)[1]
     best = table[np.arange(len(table)), order].sum()
     # The best order that differs somewhere: forbid each pair of the best order in turn.
@@ -177,11 +188,24 @@ def _by_agreement(label_names: Sequence[str], table: np.ndarray, texts: int) -> 
         second = max(second, float(without[rows, columns].sum()))
     if best - second < _CLEAR_LEAD * texts:
         raise ModelError(
-            f"The teacher's labels have no names of their own, and on {texts} labelled texts no order of them "
+            f"The teacher's labels have no names of their own, and on {len(labels)} labelled texts no order of them "
             f"is clearly the data's ({', '.join(label_names[:8])}): the best agrees on {best / texts:.0%}, the "
             f"next on {max(second, 0) / texts:.0%}. Say which stands for which with label_map under [teacher]."
         )
+    skilled = [_has_skill(table, at, output, labels, sets) for at, output in enumerate(order.tolist())]
+    # Where it knows nothing at all, that is the thing to be told, and is told by who checks it.
+    if any(skilled) and not all(skilled):
+        raise ModelError(
+            "The teacher's labels have no names of their own, and none of its outputs goes with the label "
+            f"{label_names[skilled.index(False)]!r} on {len(labels)} labelled texts, once the others have theirs. Say "
+            "which stands for which with label_map under [teacher], or take a teacher for these labels."
+        )
     return np.asarray(order)
+
+
+def _most(labels: np.ndarray, sets: np.ndarray | None) -> int:
+    """What labels and outputs have in common at most, as `_agreement` counts it; at least 1."""
+    return max(1, len(labels) if sets is None else int((sets.sum(0) * (1 - sets.mean(0))).sum()))
 
 
 def _agreement(said: np.ndarray, labels: np.ndarray, sets: np.ndarray | None) -> np.ndarray:
@@ -198,6 +222,79 @@ def _agreement(said: np.ndarray, labels: np.ndarray, sets: np.ndarray | None) ->
     return np.asarray(sets.T @ (shares - shares.mean(0)))
 
 
+def _has_skill(
+    table: np.ndarray, label: int, output: int, labels: np.ndarray, sets: np.ndarray | None
+) -> bool:
+    """Whether an output goes with a label, or there are too few texts to tell; arguments as for `_by_agreement`."""
+    known = labels == label if sets is None else sets[:, label] > 0
+    texts, has = len(known), float(known.sum())
+    if has < _FEWEST or texts - has < _FEWEST:
+        return True
+    found = float(table[label, output])
+    if sets is not None:  # what chance gives is taken off already
+        return found >= _SOME_SKILL * has * (1 - has / texts)
+    by_chance = has * float(table[:, output].sum()) / texts
+    return has > by_chance and found - by_chance >= _SOME_SKILL * (has - by_chance)
+
+
+def _proposal(
+    names: Sequence[str],
+    label_names: Sequence[str],
+    table: np.ndarray,
+    labels: np.ndarray,
+    sets: np.ndarray | None,
+) -> str:
+    """The map that labelled texts suggest, as a sentence to go on with; empty where they suggest none."""
+    if not len(labels):
+        return ""
+    try:
+        order = _by_agreement(label_names, table, labels, sets)
+    except ModelError:
+        return ""
+    given = {names[output]: ours for output, ours in zip(order.tolist(), label_names, strict=True)}
+    return f" By what it says of {len(labels)} labelled texts that is {written_map(given)}."
+
+
+def written_map(label_map: Mapping[str, str]) -> str:
+    """A map of labels as a recipe has it; of many labels the first."""
+    pairs = [
+        f"{json.dumps(own, ensure_ascii=False)} = {json.dumps(ours, ensure_ascii=False)}"
+        for own, ours in label_map.items()
+    ]
+    return f"label_map = {{ {', '.join(pairs[:8])}{', …' if len(pairs) > 8 else ''} }}"
+
+
+def doubt(
+    sources: Sequence[str],
+    label_names: Sequence[str],
+    said: np.ndarray,
+    labels: np.ndarray,
+    sets: np.ndarray | None,
+) -> str | None:
+    """Why the outputs of a teacher may stand for others of the data's labels than they are taken for; None if not.
+
+    Args:
+        sources: what the teacher calls each output, in the order of the data's labels; empty for what it has none for.
+        label_names: the data's labels, which they are taken for.
+        said: logits of labelled texts in that order, [n, labels].
+        labels: classes, int64 [n]; of sets not looked at.
+        sets: 1 for the labels that apply, [n, labels]; None where labels are exclusive.
+    """
+    table, texts = _agreement(said, labels, sets), _most(labels, sets)
+    order = linear_sum_assignment(-table)[1]
+    as_taken, best = float(np.trace(table)), float(table[np.arange(len(table)), order].sum())
+    if not len(labels) or best - as_taken < _DOUBT * texts:
+        return None
+    # Of one output for two classes the other place has no name.
+    pairs = ((sources[at], ours) for at, ours in zip(order.tolist(), label_names, strict=True))
+    better = written_map({own: ours for own, ours in pairs if own})
+    return (
+        "The teacher's labels stand for others than they are taken for: as it is, they agree with the data's on "
+        f"{max(as_taken, 0) / texts:.0%} of {len(labels)} labelled texts, and in another order on {best / texts:.0%}. "
+        f"If that is the right one, say {better} under [teacher]; if not, check the labels of the data."
+    )
+
+
 def reorder(model: TextModel, order: np.ndarray, label_names: Sequence[str]) -> TextModel:
     """The same classifier with its outputs in the order of the data's labels.
 
@@ -212,12 +309,49 @@ def reorder(model: TextModel, order: np.ndarray, label_names: Sequence[str]) -> 
     return _mapped(model, rows, torch.zeros(len(order)), label_names)
 
 
-def for_two_classes(model: TextModel, label_names: Sequence[str]) -> TextModel:
-    """A classifier with one output, the log-odds of the second of two labels, as one with an output for each.
+def for_two_classes(model: TextModel, label_names: Sequence[str], which: int = 1) -> TextModel:
+    """A classifier with one output, the log-odds of one of two labels, as one with an output for each.
 
     Such heads are trained with binary cross-entropy; softmax over (0, z) is the sigmoid of z.
+
+    Args:
+        which: of the labels the output speaks for.
     """
-    return _mapped(model, torch.tensor([[0.0], [1.0]]), torch.zeros(2), label_names)
+    return _mapped(model, torch.eye(2)[:, [which]], torch.zeros(2), label_names)
+
+
+def class_of_one(
+    name: str,
+    label_names: Sequence[str],
+    label_map: Mapping[str, str] | None,
+    said: np.ndarray,
+    labels: np.ndarray,
+) -> int:
+    """Which of two labels a teacher's one output is the log-odds of.
+
+    The one that `label_map` says; else the one that it is called as, letter case aside; else the one that it agrees
+    with better on labelled texts; where they do not tell, the second.
+
+    Args:
+        name: of the output.
+        said: what it says of labelled texts, [n, 1]; there may be none.
+        labels: of these, 0 or 1, [n].
+
+    Raises:
+        ModelError: the map does not fit.
+    """
+    if label_map is not None:
+        if set(label_map) != {name} or not set(label_map.values()) <= set(label_names):
+            raise ModelError(
+                f"The teacher has one output, {name}, and the recipe says {written_map(label_map)}. "
+                f"Expected {name} = the label that a high number speaks for, of {' and '.join(label_names)}."
+            )
+        return list(label_names).index(label_map[name])
+    called = [at for at, ours in enumerate(label_names) if ours.casefold() == name.casefold()]
+    if called:
+        return called[0]
+    right = float(((said[:, 0] > 0) == (labels == 1)).mean()) if len(labels) else 1.0
+    return 0 if 1 - right > right + _CLEAR_LEAD else 1
 
 
 def line_to_unit(said: np.ndarray, truth: np.ndarray) -> tuple[float, float] | None:

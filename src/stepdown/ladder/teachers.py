@@ -155,36 +155,79 @@ def aligned(context: Context, found: TextModel, name: str) -> Aligned:
     with _named(context, name):
         teacher.require_kind(found, task)
         said = logits(found, found.encode(split.texts), precision=context.precision)
-        model, notes = _matched(context, found, said, split.labels, f"{where} texts")
+        matched = _matched(context, found, said, split.labels, f"{where} texts")
+        model = matched.model
         changed = model.network is not found.network
         if changed:
             said = logits(model, model.encode(split.texts), precision=context.precision)
         if known:
-            require_knowledge(task, said, split.labels, f"{where} texts", _ADVICE)
-    return Aligned(model, said, notes)
+            if matched.sources:
+                _require_order(context, matched, said, split.labels)
+            advice = (
+                _ADVICE_ON_ONE if len(found.label_names) == 1 and task.kind == "single-label" else _ADVICE
+            )
+            require_knowledge(task, said, split.labels, f"{where} texts", advice)
+    return Aligned(model, said, matched.notes)
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """A teacher with its outputs in the data's order and unit.
+
+    Attributes:
+        sources: what it called each output itself, in the order of the data's labels, or "" where it had none; no names
+            of numbers.
+        by_map: whether the recipe says so.
+        notes: what had to be done for it, in plain lines.
+    """
+
+    model: TextModel
+    sources: tuple[str, ...] = ()
+    by_map: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _require_order(context: Context, matched: _Matched, said: np.ndarray, labels: np.ndarray) -> None:
+    """Refuse a teacher whose labels seem to stand for others; a map of the recipe's is doubted if it is worthless."""
+    task = context.dataset.task
+    sets = task.truth(labels) if task.kind == "multi-label" else None
+    why = teacher.doubt(matched.sources, task.label_names, said, labels, sets)
+    trusted = (
+        matched.by_map and not evaluate.chance_test(task, evaluate.suited(task, said, labels), labels).near
+    )
+    if why is not None and not trusted:
+        raise ModelError(why)
 
 
 def _matched(
     context: Context, found: TextModel, said: np.ndarray, labels: np.ndarray, where: str
-) -> tuple[TextModel, tuple[str, ...]]:
-    """The teacher with its outputs in the data's order and unit, and notes; from what it `said` of labelled texts."""
+) -> _Matched:
+    """The teacher with its outputs in the data's order and unit; from what it `said` of labelled texts."""
     task = context.dataset.task
     found, names = replace(found, task=task.kind), task.label_names
     if task.kind == "regression":
         model, note = teacher.in_unit_of(found, said[:, 0], task.truth(labels)[:, 0], names[0], where)
-        return model, () if note is None else (note,)
-    if len(found.label_names) == 1:
-        return teacher.for_two_classes(found, names), ()
-    label_map = context.recipe.teacher.label_map
+        return _Matched(model, notes=() if note is None else (note,))
+    own, label_map = found.label_names, context.recipe.teacher.label_map
     if label_map and len(context.plan.top) > 1:
-        label_map = {own: ours for own, ours in label_map.items() if own in found.label_names} or None
+        label_map = {one: ours for one, ours in label_map.items() if one in own} or None
+    if len(own) == 1:
+        which = teacher.class_of_one(own[0], names, label_map, said, labels)
+        note = f"its one output is taken for the log-odds of {names[which]!r} against {names[1 - which]!r}"
+        model = teacher.for_two_classes(found, names, which)
+        return _Matched(model, ("", own[0]) if which else (own[0], ""), label_map is not None, (note,))
     sets = task.truth(labels) if task.kind == "multi-label" else None
     order = None
-    if not len(labels) and not label_map and not _alike(found.label_names, names):
-        order = _numbered(found.label_names, names) if context.recipe.data.label_names else None
+    if not len(labels) and not label_map and not _alike(own, names):
+        order = _numbered(own, names) if context.recipe.data.label_names else None
     if order is None:
-        order = teacher.align(found.label_names, names, label_map, said, labels, sets)
-    return teacher.reorder(found, order, names), ()
+        order = teacher.align(own, names, label_map, said, labels, sets)
+    sources = tuple(own[output] for output in order.tolist())
+    notes: tuple[str, ...] = ()
+    if len(labels) and not label_map and not _alike(own, names):
+        pairs = ", ".join(f"{one} for {ours!r}" for one, ours in list(zip(sources, names, strict=True))[:8])
+        notes = (f"its labels have no names of their own: by agreement on {where}, {pairs}",)
+    return _Matched(teacher.reorder(found, order, names), sources, label_map is not None, notes)
 
 
 def _alike(names: Sequence[str], others: Sequence[str]) -> bool:
@@ -224,6 +267,11 @@ _ADVICE = (
     "teacher.learning_rate)."
 )
 
+_ADVICE_ON_ONE = (
+    "Its one output was taken for the log-odds of one of the two labels; if it predicts a number, it is for another "
+    f"task than the data. {_ADVICE}"
+)
+
 
 def require_knowledge(task: Task, said: np.ndarray, labels: np.ndarray, where: str, advice: str) -> None:
     """Refuse a teacher that is no better than chance.
@@ -240,7 +288,7 @@ def require_knowledge(task: Task, said: np.ndarray, labels: np.ndarray, where: s
     """
     found = evaluate.chance_test(task, evaluate.suited(task, said, labels), labels)
     if found.near:
-        said_so = _NEAR_CHANCE[task.kind].format(found=found, where=where)
+        said_so = _NEAR_CHANCE[task.kind].format(found=found, where=where, how=_how(found.kappa))
         raise ModelError(f"The teacher does not know this task: {said_so} {advice}")
 
 
@@ -251,18 +299,23 @@ def _needs_labels(name: str) -> ModelError:
     )
 
 
+def _how(kappa: float) -> str:
+    """How answers go with what is right, where that is not well."""
+    if kappa <= -evaluate.MIN_KAPPA:
+        return "go against what is right, as if they were turned round"
+    return "go with what is right hardly more than if they were dealt at random"
+
+
 _NEAR_CHANCE: Mapping[TaskKind, str] = {
     "single-label": (
         "it is right on {found.accuracy:.1%} of {found.n} {where}, where always naming the commonest label "
-        "gives {found.majority:.1%}, and its answers go with the labels hardly more than if they were dealt at random "
-        "(kappa {found.kappa:.2f})."
+        "gives {found.majority:.1%}, and its answers {how} (kappa {found.kappa:.2f})."
     ),
     "multi-label": (
         "its labels of {found.n} {where} reach a micro F1 of {found.accuracy:.3f}, where the same labels dealt "
         "to the texts at random reach {found.majority:.3f}."
     ),
     "regression": (
-        "its numbers for {found.n} {where} hardly go with the right ones (Pearson's correlation is "
-        "{found.accuracy:.2f})."
+        "its numbers for {found.n} {where} {how} (Pearson's correlation is {found.accuracy:.2f})."
     ),
 }
