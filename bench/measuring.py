@@ -85,8 +85,9 @@ class Worker:
 
 
 def environment() -> dict[str, str]:
-    """Of every process that is measured."""
-    return {**os.environ, **_SINGLE}
+    """Of every process that is measured: one thread, and compiled modules, as an installed package has them."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **_SINGLE}
 
 
 def measure(
