@@ -25,6 +25,7 @@ ROOMS = [
     "objectives",
     "train",
     "evaluate",
+    "matching",
     "teacher",
     "targets",
     "compare",

@@ -7,10 +7,11 @@ import pytest
 
 from stepdown.data.dataset import Task
 from stepdown.errors import ModelError
+from stepdown.matching import align
 from stepdown.students import huggingface
 from stepdown.students.model import TextModel, logits
 from stepdown.tasks import TaskKind
-from stepdown.teacher import align, for_two_classes, in_unit_of, reorder, require_kind
+from stepdown.teacher import for_two_classes, in_unit_of, reorder, require_kind
 from tests.conftest import make_teacher
 
 LABELS = np.array([0, 1, 1, 0] * 25)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from stepdown import evaluate, store, targets, teacher
+from stepdown import evaluate, matching, store, targets, teacher
 from stepdown.compat.columns import names
 from stepdown.data.dataset import Split, Task
 from stepdown.errors import ModelError
@@ -92,7 +92,7 @@ def _in_order(outputs: np.ndarray, split: Split, task: Task) -> np.ndarray:
     sets = task.truth(split.labels[rows]) if task.kind == "multi-label" else None
     numbers = [str(index) for index in range(count)]
     try:
-        order = teacher.align(names(count), numbers, None, outputs[rows], split.labels[rows], sets)
+        order = matching.align(names(count), numbers, None, outputs[rows], split.labels[rows], sets)
     except ModelError:  # no order is clearly the data's
         return outputs
     if order.tolist() == list(range(count)):

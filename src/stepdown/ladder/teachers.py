@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stepdown import evaluate, losses, teacher, train
+from stepdown import evaluate, losses, matching, teacher, train
 from stepdown.data.dataset import Task
 from stepdown.errors import ModelError
 from stepdown.ladder.context import Begun, Context, Trained
@@ -191,7 +191,7 @@ def _require_order(context: Context, matched: _Matched, said: np.ndarray, labels
     """Refuse a teacher whose labels seem to stand for others; a map of the recipe's is doubted if it is worthless."""
     task = context.dataset.task
     sets = task.truth(labels) if task.kind == "multi-label" else None
-    why = teacher.doubt(matched.sources, task.label_names, said, labels, sets)
+    why = matching.doubt(matched.sources, task.label_names, said, labels, sets)
     trusted = (
         matched.by_map and not evaluate.chance_test(task, evaluate.suited(task, said, labels), labels).near
     )
@@ -212,7 +212,7 @@ def _matched(
     if label_map and len(context.plan.top) > 1:
         label_map = {one: ours for one, ours in label_map.items() if one in own} or None
     if len(own) == 1:
-        which = teacher.class_of_one(own[0], names, label_map, said, labels)
+        which = matching.class_of_one(own[0], names, label_map, said, labels)
         note = f"its one output is taken for the log-odds of {names[which]!r} against {names[1 - which]!r}"
         model = teacher.for_two_classes(found, names, which)
         return _Matched(model, ("", own[0]) if which else (own[0], ""), label_map is not None, (note,))
@@ -221,7 +221,7 @@ def _matched(
     if not len(labels) and not label_map and not _alike(own, names):
         order = _numbered(own, names) if context.recipe.data.label_names else None
     if order is None:
-        order = teacher.align(own, names, label_map, said, labels, sets)
+        order = matching.align(own, names, label_map, said, labels, sets)
     sources = tuple(own[output] for output in order.tolist())
     notes: tuple[str, ...] = ()
     if len(labels) and not label_map and not _alike(own, names):
@@ -237,7 +237,7 @@ def _alike(names: Sequence[str], others: Sequence[str]) -> bool:
 
 def _numbered(own: Sequence[str], label_names: Sequence[str]) -> np.ndarray | None:
     """The order of a teacher's labels that are numbers, where names are given for them: those of 0, 1, …"""
-    return teacher.by_number(own) if len(own) == len(label_names) else None
+    return matching.by_number(own) if len(own) == len(label_names) else None
 
 
 @contextmanager
