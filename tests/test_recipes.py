@@ -20,7 +20,7 @@ pytest.importorskip("torch", reason="needs the extra train")
 README = Path(__file__).parents[1] / "README.md"
 SST2 = Path(__file__).parents[2] / "shared" / "data" / "sst2"
 # Enough for a teacher that knows the task, too little for anything to be said of it.
-CUTS = ["compare.seeds=1", "data.max_rows=1000"]
+CUTS = ["compare.seeds=1", "data.max_rows=600", "rungs.0.epochs=1"]
 OWN_CUTS = [*CUTS, "data.max_rows=400", "teacher.epochs=2", "rungs.0.epochs=2"]
 
 
