@@ -552,6 +552,32 @@ def test_the_named_sizes_are_the_published_ones(tmp_path: Path, size: str, param
     assert json.loads((tmp_path / "tokenizer_config.json").read_text())["model_max_length"] == 128
 
 
+def ladder(tmp_path: Path, data: Path, rung: str = "", text: str = '"review"') -> Path:
+    """A recipe whose one rung begins with the folder."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        f"""name = "rung"
+[data]
+source = "{data.name}"
+text = {text}
+label = "verdict"
+max_length = 16
+[teacher]
+model = "./toy-teacher"
+epochs = 4
+learning_rate = 2e-3
+[[rungs]]
+model = "./pretrained/model"
+{rung}
+[compare]
+arms = ["direct"]
+seeds = 1
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
 def test_a_pretrained_student_is_a_rung(written: Path, tmp_path: Path, toy_csv: Path) -> None:
     pretraining.work_through(opened(written, tmp_path / "pretrained"))
     folder = tmp_path / "pretrained" / "model"
@@ -561,28 +587,9 @@ def test_a_pretrained_student_is_a_rung(written: Path, tmp_path: Path, toy_csv: 
     state = found.model.network.classifier.state_dict()
     for name, value in weights(tmp_path / "pretrained").items():
         assert np.array_equal(state[f"bert.{name}"].numpy(), value), name
-    path = tmp_path / "recipe.toml"
-    path.write_text(
-        f"""name = "rung"
-[data]
-source = "{toy_csv.name}"
-text = "review"
-label = "verdict"
-max_length = 16
-[teacher]
-model = "./toy-teacher"
-epochs = 4
-learning_rate = 2e-3
-[[rungs]]
-model = "./pretrained/model"
-epochs = 1
-[compare]
-arms = ["direct"]
-seeds = 1
-""",
-        encoding="utf-8",
+    results = runs.work_through(
+        runs.open_run(recipe.load(ladder(tmp_path, toy_csv, "epochs = 1")), tmp_path / "run")
     )
-    results = runs.work_through(runs.open_run(recipe.load(path), tmp_path / "run"))
     assert results["cells"][-1]["model"] == "bert_hash, 2 layers, 16 wide"
 
 

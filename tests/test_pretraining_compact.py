@@ -20,7 +20,7 @@ from stepdown.students import building, embeddings, huggingface, pretrained
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.tokens import Words
 from tests.conftest import FILLER
-from tests.test_pretraining import check_padding, opened, random_texts, sentences
+from tests.test_pretraining import check_padding, ladder, opened, random_texts, sentences
 
 WORDS = Words(FILLER)
 RULE = masking.masking_for(WORDS, 0.15)
@@ -61,32 +61,6 @@ def folder(written: Path, tmp_path: Path) -> Path:
     """What a finished pretraining left for rungs."""
     pretraining.work_through(opened(written, tmp_path / "pretrained"))
     return tmp_path / "pretrained" / "model"
-
-
-def ladder(tmp_path: Path, data: Path, rung: str = "", text: str = '"review"') -> Path:
-    """A recipe whose one rung begins with the folder."""
-    path = tmp_path / "recipe.toml"
-    path.write_text(
-        f"""name = "rung"
-[data]
-source = "{data.name}"
-text = {text}
-label = "verdict"
-max_length = 16
-[teacher]
-model = "./toy-teacher"
-epochs = 4
-learning_rate = 2e-3
-[[rungs]]
-model = "./pretrained/model"
-{rung}
-[compare]
-arms = ["direct"]
-seeds = 1
-""",
-        encoding="utf-8",
-    )
-    return path
 
 
 # What is read and hidden

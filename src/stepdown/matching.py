@@ -208,10 +208,10 @@ def _proposal(
     except ModelError:
         return ""
     given = {names[output]: ours for output, ours in zip(order.tolist(), label_names, strict=True)}
-    return f" By what it says of {len(labels)} labelled texts that is {written_map(given)}."
+    return f" By what it says of {len(labels)} labelled texts that is {_written_map(given)}."
 
 
-def written_map(label_map: Mapping[str, str]) -> str:
+def _written_map(label_map: Mapping[str, str]) -> str:
     """A map of labels as a recipe has it; of many labels the first."""
     pairs = [
         f"{json.dumps(own, ensure_ascii=False)} = {json.dumps(ours, ensure_ascii=False)}"
@@ -243,7 +243,7 @@ def doubt(
         return None
     # Of one output for two classes the other place has no name.
     pairs = ((sources[at], ours) for at, ours in zip(order.tolist(), label_names, strict=True))
-    better = written_map({own: ours for own, ours in pairs if own})
+    better = _written_map({own: ours for own, ours in pairs if own})
     return (
         "The teacher's labels stand for others than they are taken for: as it is, they agree with the data's on "
         f"{max(as_taken, 0) / texts:.0%} of {len(labels)} labelled texts, and in another order on {best / texts:.0%}. "
@@ -274,7 +274,7 @@ def class_of_one(
     if label_map is not None:
         if set(label_map) != {name} or not set(label_map.values()) <= set(label_names):
             raise ModelError(
-                f"The teacher has one output, {name}, and the recipe says {written_map(label_map)}. "
+                f"The teacher has one output, {name}, and the recipe says {_written_map(label_map)}. "
                 f"Expected {name} = the label that a high number speaks for, of {' and '.join(label_names)}."
             )
         return list(label_names).index(label_map[name])
