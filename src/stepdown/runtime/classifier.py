@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -116,15 +116,15 @@ class Classifier:
             self.check_can_abstain(abstain_below, "abstain_below")
         inputs.check(texts, is_pair=self.is_pair)
         found: list[Any] = []
-        for start in range(0, len(texts), self.window):
-            found += self._said(self.logits(texts[start : start + self.window]), abstain_below)
+        for logits, _ in self._windows(texts):
+            found += self._said(logits, abstain_below)
         return found
 
     def _said(self, logits: np.ndarray, abstain_below: float | None) -> Predictions | Guarded:
         if self.task == "regression":
             return outputs.values(logits)
         said: list[str] | list[list[str]] = (
-            [self.label_names[index] for index in logits.argmax(1)]
+            [self.label_names[index] for index in logits.argmax(1).tolist()]
             if self.task == "single-label"
             else self.sets(self.probabilities(logits))
         )
@@ -168,13 +168,10 @@ class Classifier:
             InputError: as `predict`.
         """
         inputs.check(texts, is_pair=self.is_pair)
-        logits = np.zeros((len(texts), len(self.label_names)), np.float32)
-        truncated = np.zeros(len(texts), bool)
-        for start in range(0, len(texts), self.window):
-            window = slice(start, start + self.window)
-            strings = inputs.as_strings(texts[window], is_pair=self.is_pair)
-            logits[window], truncated[window] = self._read(strings)
-        return logits, truncated
+        if len(texts) <= self.window:
+            return self._read(texts)
+        logits, truncated = zip(*self._windows(texts), strict=True)
+        return np.concatenate(logits), np.concatenate(truncated)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Probabilities of logits [n, labels] at the bundle's temperature: float32, same shape.
@@ -231,21 +228,27 @@ class Classifier:
                 "Use predict(texts)."
             )
 
-    def _read(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        encoded = self._tokenizer.encode(texts, self.max_length)
-        everything = np.arange(len(encoded))
+    def _windows(self, texts: Sequence[Text]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """What `read` says of checked texts, a window after the other."""
+        for start in range(0, len(texts), self.window):
+            yield self._read(texts[start : start + self.window])
+
+    def _read(self, texts: Sequence[Text]) -> tuple[np.ndarray, np.ndarray]:
+        """What `read` says of the checked texts of one window."""
+        strings = inputs.as_strings(texts, is_pair=self.is_pair)
+        encoded = self._tokenizer.encode(strings, self.max_length)
         if self.long_texts is None:
-            return self._network.run(encoded, everything), encoded.truncated
+            return self._network.run(encoded), encoded.truncated
         is_long = (encoded.lengths > self.long_texts.above) | encoded.truncated
         if not is_long.any():
-            return self._network.run(encoded, everything), encoded.truncated
+            return self._network.run(encoded), encoded.truncated
         long = np.flatnonzero(is_long)
         alone = self.long_texts.read == "sentences"
-        logits = self._network.run(encoded, np.flatnonzero(~is_long) if alone else everything)
+        logits = self._network.run(encoded, np.flatnonzero(~is_long) if alone else None)
         truncated = encoded.truncated.copy()
-        flat, counts = long_texts.cut([texts[row] for row in long.tolist()])
+        flat, counts = long_texts.cut([strings[row] for row in long.tolist()])
         parts = self._tokenizer.encode(flat, self.max_length)
-        said = long_texts.means(self._network.run(parts, np.arange(len(parts))), counts)
+        said = long_texts.means(self._network.run(parts), counts)
         lost = long_texts.means(parts.truncated[:, None], counts)[:, 0] > 0
         if alone:
             logits[long], truncated[long] = said, lost

@@ -63,12 +63,16 @@ class Network:
         self._where = where
         self._try_out()
 
-    def run(self, encoded: Tokens, which: np.ndarray) -> np.ndarray:
-        """Outputs, float32 [n, outputs], of the texts at the positions `which`; zeros at the others.
+    def run(self, encoded: Tokens, which: np.ndarray | None = None) -> np.ndarray:
+        """Outputs, float32 [n, outputs], of the texts at the positions `which`, None for all; zeros at the others.
 
         Raises:
             BundleError: it fails, or says what is no finite number.
         """
+        if which is None:
+            if len(encoded) == 1:  # nothing to sort or to pad, and the answer to one text is waited for
+                return self._ask(encoded.ids.astype(np.int64)[None], encoded.lengths)
+            which = np.arange(len(encoded))
         result = np.zeros((len(encoded), self._outputs), np.float32)
 
         def one(rows: np.ndarray) -> None:
@@ -123,8 +127,6 @@ def split(lengths: np.ndarray, most: int = _IDS_PER_BATCH) -> list[np.ndarray]:
     Returns:
         positions in `lengths`, every one once; shortest texts first.
     """
-    if len(lengths) == 1:
-        return [np.zeros(1, np.int64)]
     order = np.argsort(lengths, kind="stable")
     ordered = lengths[order]
     # Where a longer text follows; only there is anything to decide.

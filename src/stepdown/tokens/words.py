@@ -62,6 +62,7 @@ _WORD = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
+_CANNOT = "cannot"  # the one word of letters that is read as two
 # ASCII signs that are read as they stand.
 _SIGNS = frozenset(string.punctuation) - {"`"}
 # A sign repeated more often means what it means three times.
@@ -193,6 +194,11 @@ class Words:
         return {"kind": self.kind, "files": [FILE], "normalisation": normalisation}
 
     def _encode(self, chunk: str) -> bytes:
+        word = chunk.lower() if self.lowercase else chunk
+        known = self._ids.get(word)
+        # Most chunks are one word and an entry; whether, `_plain_words` would tell no sooner.
+        if known is not None and word.isalnum() and word.isascii() and word.lower() != _CANNOT:
+            return known
         row = b""
         for word in self._split(chunk):  # mostly one or two: sooner than a list and a join
             row += self._ids.get(word) or self._spell(word)
@@ -247,7 +253,7 @@ def _plain_words(chunk: str) -> tuple[str, ...]:
         found = (chunk[0], word)
     elif (word := chunk[:-2]).isalnum() and chunk[-2:].lower() == "'s":
         found = (word, chunk[-2:])
-    return () if word.lower() == "cannot" else found
+    return () if word.lower() == _CANNOT else found
 
 
 def _normalise(chunk: str) -> str:
