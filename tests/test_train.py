@@ -141,6 +141,17 @@ def test_several_teachers_count_by_their_mean() -> None:
     assert np.allclose(losses, run(again, examples(again, targets=twice), soft, SCHEDULE), rtol=1e-4)
 
 
+def alike(one: TextModel, other: TextModel) -> bool:
+    """Whether the weights are the same, but for the attention's bias: softmax does not see it, so that its gradient is
+    what rounding leaves, and AdamW makes whole steps of that."""
+    theirs = other.network.state_dict()
+    return all(
+        torch.allclose(value, theirs[name], atol=2e-3)
+        for name, value in one.network.state_dict().items()
+        if name != "attention.bias"
+    )
+
+
 @pytest.mark.parametrize("loss", ["kl", "mse"])
 def test_learning_from_two_teachers_is_learning_from_their_mean(loss: Literal["kl", "mse"]) -> None:
     """Every update is the same, and by hand: the mean of the margins, or the logarithm of the mean probabilities."""
@@ -156,13 +167,11 @@ def test_learning_from_two_teachers_is_learning_from_their_mean(loss: Literal["k
     one, other, lopsided = fresh(), fresh(), fresh()
     run(one, examples(one, targets=two), soft, SCHEDULE)
     run(other, examples(other, targets=mean[None]), soft, SCHEDULE)
-    for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True):
-        assert torch.allclose(a, b, atol=2e-3)
+    assert alike(one, other)
     run(lopsided, examples(lopsided, targets=two), replace(soft, teacher_weights=(1.0, 0.0)), SCHEDULE)
     first = fresh()
     run(first, examples(first, targets=two[:1]), soft, SCHEDULE)
-    for a, b in zip(lopsided.network.parameters(), first.network.parameters(), strict=True):
-        assert torch.allclose(a, b, atol=2e-3)
+    assert alike(lopsided, first)
     assert not torch.allclose(one.network.output.weight, first.network.output.weight, atol=2e-2)
 
 

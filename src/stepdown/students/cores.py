@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from stepdown.recipe.settings import Core
 from stepdown.students.model import inside
+from stepdown.students.recurrence import bidirectional
 
 # Words that a convolution sees at once, and how far apart they are in each layer: together the layers see 15 words,
 # half a sentence to either side, which without the gaps would take seven of them.
@@ -36,8 +37,13 @@ class BidirectionalGru(nn.Module):
         # left at its end, both directions are exact whatever the padding.
         size = embedded.shape[1]
         reverse = _reversal(lengths, size) if bool((lengths != size).any()) else None
-        ahead, _ = self.forward_gru(embedded)
-        back, _ = self.backward_gru(_reorder(embedded, reverse))
+        reversed_words = _reorder(embedded, reverse)
+        if embedded.is_cuda:
+            ahead, _ = self.forward_gru(embedded)
+            back, _ = self.backward_gru(reversed_words)
+        else:
+            both = torch.stack([embedded.permute(1, 2, 0), reversed_words.permute(1, 2, 0)], 1)
+            ahead, back = bidirectional(both, self.forward_gru, self.backward_gru).permute(1, 3, 0, 2)
         return torch.cat([ahead, _reorder(back, reverse)], dim=-1)
 
 
