@@ -68,6 +68,25 @@ def test_the_published_proportions_at_250k() -> None:
     assert other.describe() == "gated convolution, 20K words"
 
 
+@pytest.mark.parametrize("core", CORES)
+def test_a_core_of_a_size_that_is_asked_for_leaves_the_rest_to_words(core: Core) -> None:
+    shape = shape_for(250_000, 60_000, 2, core, hidden=24)
+    usual = shape_for(250_000, 60_000, 2, core)
+    assert shape.hidden == 24 < usual.hidden
+    assert shape.vocabulary > usual.vocabulary
+    assert 0.97 * 250_000 <= shape.parameters <= 250_000
+    few = shape_for(250_000, 500, 2, core, hidden=24)
+    assert (few.hidden, few.vocabulary) == (24, 500)
+    assert few.tiers == ((500, few.width),)
+
+
+def test_a_core_too_large_for_the_budget_says_what_is_needed() -> None:
+    with pytest.raises(
+        ModelError, match=r"its network, with hidden = 200, alone takes .* choose a smaller hidden"
+    ):
+        shape_for(250_000, 20_000, 2, hidden=200)
+
+
 def test_a_budget_too_small_for_the_classes_says_what_is_needed() -> None:
     with pytest.raises(ModelError, match=r"5,000 parameters .* 500 classes.*Raise max_params"):
         shape_for(5_000, 1_000, 500)

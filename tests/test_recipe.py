@@ -274,6 +274,9 @@ def test_a_faulty_key_is_named_with_what_was_found_and_expected(
         ({"max_bytes": 250_000}, 'own size; a budget is for "compact" and "bag"'),
         ({"model": "compact", "max_params": 9_000, "core": "lstm"}, 'rungs.0.core: found "lstm"; expected "gru" or'),
         ({"model": "bag", "max_params": 9_000, "core": "conv"}, 'rungs.0.core: found "conv", but "bag" has no core'),
+        ({"model": "bag", "max_params": 9_000, "hidden": 8}, 'rungs.0.hidden: found 8, but "bag" has no core'),
+        ({"model": "compact", "max_params": 9_000, "hidden": 3}, "rungs.0.hidden: found 3; expected a whole number"),
+        ({"hidden": 32}, 'rungs.0.hidden: found 32, but "user/student" has no core to choose; the size of a core'),
         ({"hint_weight": 1}, 'rungs.0.hint_weight: found 1, but "user/student" takes no hints; they are for'),
         ({"model": "bag", "max_params": 9_000, "hint_weight": 1}, 'found 1, but "bag" takes no hints; they'),
         ({"word_dropout": 0.1}, 'rungs.0.word_dropout: found 0.1, but "user/student" does not read whole words'),
@@ -855,7 +858,7 @@ def test_a_dump_states_every_default(tmp_path: Path) -> None:
     optional |= {"max_texts", "max_rows", "max_bytes", "loss", "text", "gold_learning_rate"}
     by_the_data = {("teacher", "epochs"), ("teacher", "learning_rate")}
     by_the_data |= {("teacher", "scores"), ("rungs", "batch_size"), ("rungs", "epochs")}
-    by_the_data |= {("rungs", "embedding_rate")}
+    by_the_data |= {("rungs", "embedding_rate"), ("rungs", "hidden")}
     for name, table in TABLES.items():
         for key in table.model_fields:
             if name == "sources":  # none, unless there are any
@@ -1109,7 +1112,7 @@ def test_what_the_template_shows_behind_a_sign_is_the_default() -> None:
     examples += "|max_rows"
     # These go by the data or the model.
     examples += (
-        "|max_bytes|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128|embedding_rate"
+        "|max_bytes|hidden|epochs = 4|learning_rate = 1e-4|gold_learning_rate|batch_size = 128|embedding_rate"
     )
     shown = re.sub(rf"^# (?!(?:{examples})\b)(\w+ = |\[)", r"\1", text, flags=re.M)
     changed = tomllib.loads(shown)

@@ -142,11 +142,14 @@ def _budget(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
 
 
 def _core(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:
-    model, core = rung.get("model"), rung.get("core")
-    if core is None or not isinstance(model, str) or _family(model) == "compact":
+    model = rung.get("model")
+    if not isinstance(model, str) or _family(model) == "compact":
         return
-    says = f'found {found(core)}, but {found(model)} has no core to choose; a core is for "compact". Leave it out'
-    yield Fault(("rungs", index, "core"), says)
+    for key, what in (("core", "a core is"), ("hidden", "the size of a core is")):
+        value = rung.get(key)
+        if value is not None:
+            says = f'found {found(value)}, but {found(model)} has no core to choose; {what} for "compact". Leave it out'
+            yield Fault(("rungs", index, key), says)
 
 
 def _of_words(index: int, rung: Mapping[str, object]) -> Iterator[Fault]:

@@ -25,6 +25,7 @@ from stepdown.recipe.settings import (
     DEFAULT_CORE,
     DEFAULTS,
     GOLD_RATE_SHARE,
+    LEAST_HIDDEN,
     Core,
     Loss,
     RungSettings,
@@ -164,6 +165,7 @@ class RungSpec(_Spec):
     max_params: int | None = _whole(None, LEAST_PARAMS, ": fewer parameters hold no classifier; try 250_000")
     max_bytes: int | None = _whole(None, LEAST_BYTES, ": fewer bytes hold no classifier; try 1_000_000")
     core: Core | None = Field(default=None, description='"gru" or "conv"')
+    hidden: int | None = _whole(None, LEAST_HIDDEN, ", or leave it out for one that suits the budget")
     max_length: int | None = _whole(None, 4, ", or leave it out for data.max_length")
     epochs: int | None = _whole(None, 1)
     learning_rate: float | None = _learning_rate(None)
@@ -249,6 +251,7 @@ class Recipe(_Spec):
             "max_params": rung.max_params,
             "max_bytes": rung.max_bytes,
             "core": core,
+            "hidden": rung.hidden,
             "max_length": rung.max_length or self.data.max_length,
         }
         chosen.setdefault("gold_learning_rate", chosen["learning_rate"] * GOLD_RATE_SHARE)

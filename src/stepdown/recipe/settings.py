@@ -19,6 +19,8 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 """Kinds of rung that are built to a budget."""
 CORES: tuple[Core, ...] = get_args(Core)
 DEFAULT_CORE: Core = "gru"
+LEAST_HIDDEN = 4
+"""The smallest size of a core."""
 
 PRETRAINED = "pretrained.json"
 """The file by which the folder of a pretrained compact student is known, and which says what it is."""
@@ -77,6 +79,8 @@ class RungSettings:
         max_params: budget that the parameter count never exceeds; None unless `compact` or `bag`, built anew.
         max_bytes: budget that weights, float32, and tokenizer never exceed; `compact` and `bag` have one of the two.
         core: what reads the words in their order; None unless `compact`.
+        hidden: its size, units of a GRU in each direction or channels of a convolution; None for one that suits the
+            budget.
         max_length: longer texts are cut to so many tokens.
         loss: distance to the teacher's soft labels; None for `loss_for` the number of classes.
         clip: for `mse`, centred logits are cut to ±clip.
@@ -107,6 +111,7 @@ class RungSettings:
     max_params: int | None
     max_bytes: int | None
     core: Core | None
+    hidden: int | None
     max_length: int
     loss: Loss | None
     clip: float

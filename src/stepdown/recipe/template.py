@@ -209,6 +209,12 @@ def _rung(max_params: int, says: str, max_length: int | None) -> list[str]:
         _line("max_bytes", 4 * max_params, "instead of max_params: of weights and tokenizer", off=True),
         _line("core", DEFAULT_CORE, '"conv" reads with gated convolutions instead of a GRU', off=True),
         _line(
+            "hidden",
+            32,
+            "size of that core: fewer are faster, and leave more words; if absent, by the budget",
+            off=True,
+        ),
+        _line(
             "max_length",
             max_length or DataSpec.model_fields["max_length"].default,
             "longer texts are cut to so many tokens by this rung; if absent, to data.max_length",

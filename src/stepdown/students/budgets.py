@@ -35,6 +35,7 @@ class Wanted:
         max_params: most parameters, everything included.
         max_bytes: most bytes of weights, as float32, with their description, and tokenizer together.
         is_pair: whether it reads pairs of texts.
+        hidden: size of a compact student's core; None for one that suits the budget.
     """
 
     family: Family
@@ -42,6 +43,7 @@ class Wanted:
     max_params: int | None = None
     max_bytes: int | None = None
     is_pair: bool = False
+    hidden: int | None = None
 
 
 def sized(
@@ -98,7 +100,8 @@ def _shape(wanted: Wanted, max_params: int, entries: int, classes: int, counts: 
     if wanted.family == "bag":
         # Each running word begins one pair at most.
         return bag.shape_for(max_params, entries, classes, counts.total(), wanted.is_pair)
-    return compact.shape_for(max_params, entries, classes, wanted.core or DEFAULT_CORE, wanted.is_pair)
+    core = wanted.core or DEFAULT_CORE
+    return compact.shape_for(max_params, entries, classes, core, wanted.is_pair, wanted.hidden)
 
 
 def _within_bytes(

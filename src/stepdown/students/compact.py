@@ -14,12 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stepdown.errors import ModelError
-from stepdown.recipe.settings import Core
+from stepdown.recipe.settings import LEAST_HIDDEN, Core
 from stepdown.students import pairs, tables
 from stepdown.students.cores import CORES
 from stepdown.students.model import inside
 
-_SMALLEST_HIDDEN = 4
 # What the pooling makes of a text's states: their maximum, their mean, their weighted mean.
 _POOLED = 3
 
@@ -85,7 +84,12 @@ def _features(states: int, is_pair: bool) -> int:
 
 
 def shape_for(
-    max_params: int, words: int, classes: int, core: Core = "gru", is_pair: bool = False
+    max_params: int,
+    words: int,
+    classes: int,
+    core: Core = "gru",
+    is_pair: bool = False,
+    hidden: int | None = None,
 ) -> CompactShape:
     """The compact student that spends a budget best, never exceeding it.
 
@@ -99,9 +103,11 @@ def shape_for(
         classes: outputs.
         core: what reads the words in their order.
         is_pair: whether it reads pairs of texts.
+        hidden: size of the core; None for one that suits the budget. All else then goes to the words, and what they
+            cannot use stays unspent.
 
     Raises:
-        ModelError: the budget is too small for any student with this many classes.
+        ModelError: the budget is too small for any student with this many classes, or with a core of this size.
     """
 
     def width(hidden: int) -> int:
@@ -110,17 +116,25 @@ def shape_for(
     def table_budget(hidden: int) -> int:
         return max_params - _network_parameters(core, width(hidden), hidden, classes, is_pair)
 
-    hidden = max(_SMALLEST_HIDDEN, _even(CORES[core].hidden_at_250k * (max_params / 250_000) ** 0.5))
-    while hidden > _SMALLEST_HIDDEN and table_budget(hidden) < max_params // 3:
-        hidden -= 1
-    while table_budget(hidden + 1) > words * width(hidden + 1):
-        hidden += 1
+    smallest = hidden or LEAST_HIDDEN
+    if hidden is None:
+        hidden = max(LEAST_HIDDEN, _even(CORES[core].hidden_at_250k * (max_params / 250_000) ** 0.5))
+        while hidden > LEAST_HIDDEN and table_budget(hidden) < max_params // 3:
+            hidden -= 1
+        while table_budget(hidden + 1) > words * width(hidden + 1):
+            hidden += 1
     tiers = tables.tiers_for(table_budget(hidden), words, width(hidden))
     if not tiers:
-        network = _network_parameters(core, width(hidden), hidden, classes, is_pair)
+        network = _network_parameters(core, width(smallest), smallest, classes, is_pair) + 3 * width(smallest)
+        which = (
+            "its smallest network" if smallest == LEAST_HIDDEN else f"its network, with hidden = {smallest},"
+        )
+        advice = (
+            "Raise max_params" if smallest == LEAST_HIDDEN else "Raise max_params, or choose a smaller hidden"
+        )
         raise ModelError(
             f"A compact student of at most {max_params:,} parameters cannot be built for {classes} classes: "
-            f"its smallest network alone takes {network + 3 * width(hidden):,}. Raise max_params."
+            f"{which} alone takes {network:,}. {advice}."
         )
     return CompactShape(tiers, width(hidden), hidden, classes, core, is_pair)
 
