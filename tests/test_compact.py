@@ -73,6 +73,7 @@ def test_a_core_of_a_size_that_is_asked_for_leaves_the_rest_to_words(core: Core)
     shape = shape_for(250_000, 60_000, 2, core, hidden=24)
     usual = shape_for(250_000, 60_000, 2, core)
     assert shape.hidden == 24 < usual.hidden
+    assert shape.width == usual.width
     assert shape.vocabulary > usual.vocabulary
     assert 0.97 * 250_000 <= shape.parameters <= 250_000
     few = shape_for(250_000, 500, 2, core, hidden=24)

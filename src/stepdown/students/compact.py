@@ -103,40 +103,39 @@ def shape_for(
         classes: outputs.
         core: what reads the words in their order.
         is_pair: whether it reads pairs of texts.
-        hidden: size of the core; None for one that suits the budget. All else then goes to the words, and what they
-            cannot use stays unspent.
+        hidden: size of the core; None for one that suits the budget. Rows are as wide as they would be without it,
+            all else goes to more of them, and what they cannot use stays unspent.
 
     Raises:
         ModelError: the budget is too small for any student with this many classes, or with a core of this size.
     """
 
-    def width(hidden: int) -> int:
-        return max(2, round(hidden * CORES[core].width_per_hidden))
+    def width(size: int) -> int:
+        return max(2, round(size * CORES[core].width_per_hidden))
 
-    def table_budget(hidden: int) -> int:
-        return max_params - _network_parameters(core, width(hidden), hidden, classes, is_pair)
+    def left(size: int, columns: int) -> int:
+        return max_params - _network_parameters(core, columns, size, classes, is_pair)
 
-    smallest = hidden or LEAST_HIDDEN
+    size = max(LEAST_HIDDEN, _even(CORES[core].hidden_at_250k * (max_params / 250_000) ** 0.5))
+    columns = width(size)
     if hidden is None:
-        hidden = max(LEAST_HIDDEN, _even(CORES[core].hidden_at_250k * (max_params / 250_000) ** 0.5))
-        while hidden > LEAST_HIDDEN and table_budget(hidden) < max_params // 3:
-            hidden -= 1
-        while table_budget(hidden + 1) > words * width(hidden + 1):
-            hidden += 1
-    tiers = tables.tiers_for(table_budget(hidden), words, width(hidden))
+        while size > LEAST_HIDDEN and left(size, width(size)) < max_params // 3:
+            size -= 1
+        while left(size + 1, width(size + 1)) > words * width(size + 1):
+            size += 1
+        columns = width(size)
+    else:
+        size = hidden
+    tiers = tables.tiers_for(left(size, columns), words, columns)
     if not tiers:
-        network = _network_parameters(core, width(smallest), smallest, classes, is_pair) + 3 * width(smallest)
-        which = (
-            "its smallest network" if smallest == LEAST_HIDDEN else f"its network, with hidden = {smallest},"
-        )
-        advice = (
-            "Raise max_params" if smallest == LEAST_HIDDEN else "Raise max_params, or choose a smaller hidden"
-        )
+        least = max_params - left(size, columns) + 3 * columns
+        what = "its smallest network" if hidden is None else f"its network, with hidden = {hidden},"
+        instead = "" if hidden is None else ", or choose a smaller hidden"
         raise ModelError(
             f"A compact student of at most {max_params:,} parameters cannot be built for {classes} classes: "
-            f"{which} alone takes {network:,}. {advice}."
+            f"{what} alone takes {least:,}. Raise max_params{instead}."
         )
-    return CompactShape(tiers, width(hidden), hidden, classes, core, is_pair)
+    return CompactShape(tiers, columns, size, classes, core, is_pair)
 
 
 def _even(value: float) -> int:

@@ -38,12 +38,12 @@ class BidirectionalGru(nn.Module):
         size = embedded.shape[1]
         reverse = _reversal(lengths, size) if bool((lengths != size).any()) else None
         reversed_words = _reorder(embedded, reverse)
-        if embedded.is_cuda:
-            ahead, _ = self.forward_gru(embedded)
-            back, _ = self.backward_gru(reversed_words)
-        else:
+        if embedded.device.type == "cpu":
             both = torch.stack([embedded.permute(1, 2, 0), reversed_words.permute(1, 2, 0)], 1)
             ahead, back = bidirectional(both, self.forward_gru, self.backward_gru).permute(1, 3, 0, 2)
+        else:
+            ahead, _ = self.forward_gru(embedded)
+            back, _ = self.backward_gru(reversed_words)
         return torch.cat([ahead, _reorder(back, reverse)], dim=-1)
 
 
