@@ -773,7 +773,7 @@ def test_an_unknown_name_is_told_the_nearest_and_the_list() -> None:
 def test_an_unknown_name_that_is_near_none_is_told_the_list() -> None:
     assert (
         refusal("qqqq")
-        == "no such recipe. Shipped are demo, sst2-250k, sst2-article, sst2-small; or name a .toml file"
+        == "no such recipe. Shipped are demo, sentiment, sst2-250k, sst2-article, sst2-small; or name a .toml file"
     )
 
 
@@ -1039,7 +1039,7 @@ def test_a_data_file_is_a_path_whatever_data_reads() -> None:
     assert set(SUFFIXES) <= set(DATA_SUFFIXES)
 
 
-@pytest.mark.parametrize("name", ["demo", "sst2-250k", "sst2-article", "sst2-small"])
+@pytest.mark.parametrize("name", ["demo", "sentiment", "sst2-250k", "sst2-article", "sst2-small"])
 def test_shipped_recipes_have_no_faults_and_their_own_name(name: str) -> None:
     assert load(name).name == name
     assert load(shipped()[name]) == load(name)

@@ -1,10 +1,12 @@
 """The shipped recipes are run, and so is what the README shows; only sizes are cut, so that it takes seconds."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,46 @@ def test_sst2_small_runs_on_local_files(tmp_path: Path) -> None:
     results = runs.work_through(runs.open_run(recipe.load("sst2-small", sets), tmp_path / "run"))
     assert (results["data"]["report"], results["data"]["label_names"]) == (872, ["0", "1"])
     assert Classifier.load(tmp_path / "run" / "bundle").predict(["a lovely film ."])[0] in ("0", "1")
+
+
+@pytest.mark.parametrize(("name", "rungs"), [("sst2-250k", 1), ("sentiment", 2)])
+def test_the_recipes_of_the_model_in_the_box_run(name: str, rungs: int, tmp_path: Path) -> None:
+    """MPNet and the reviews are too large; here, a tiny teacher and some sentences stand for them."""
+    texts, labels = corpus(500)
+    data = tmp_path / "sst2.csv"
+    rows = [f"{text},{label}" for text, label in zip(texts, labels, strict=True)]
+    data.write_text("\n".join(["sentence,label", *rows]) + "\n", encoding="utf-8")
+    reviews = tmp_path / "reviews.jsonl"
+    unread, _ = corpus(300, seed=1)
+    reviews.write_text(
+        "".join(json.dumps({"text": f"{one}. {other}."}) + "\n" for one, other in pairwise(unread)),
+        encoding="utf-8",
+    )
+    sizes = [
+        part for at in range(rungs) for part in (f"rungs.{at}.max_params=20_000", f"rungs.{at}.epochs=1")
+    ]
+    made = recipe.load(
+        name,
+        [
+            f"data.source={data}",
+            f"transfer.unlabeled={reviews}",
+            f"teacher.model={make_teacher(tmp_path / 'small')}",
+            "teacher.epochs=4",
+            "teacher.learning_rate=2e-3",
+            "teacher.batch_size=16",
+            "compare.seeds=1",
+            *sizes,
+        ],
+    )
+    results = runs.work_through(runs.open_run(made, tmp_path / "run"))
+    student = results["cells"][-1]
+    assert (student["position"], student["params"] <= 20_000) == (rungs, True)
+    assert results["data"]["transfer"] > results["data"]["train"]
+    if name == "sentiment":
+        assert student["spent"]["hidden"] == 32
+    classifier = Classifier.load(tmp_path / "run" / "bundle")
+    assert len(classifier.predict(unread[:3])) == 3
+    assert [source.role for source in classifier.about.sources] == ["teacher", "data", "transfer text"]
 
 
 def test_sst2_article_runs_with_models_of_its_shape(tmp_path: Path) -> None:
