@@ -103,6 +103,8 @@ def _bag(network: BagNetwork) -> onnx.ModelProto:
         *pair_nodes,
         *table_nodes,
         *inside_nodes,
+        node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
+        node("Cast", ["column"], ["count"], to=TensorProto.FLOAT),
         # n words and n − 1 pairs weigh alike, in sums over words that are products of matrices
         node("Mul", ["count", "two"], ["twice"]),
         node("Sub", ["twice", "float_one"], ["rows"]),

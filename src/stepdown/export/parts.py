@@ -98,7 +98,7 @@ def weights(network: nn.Module) -> dict[str, np.ndarray]:
 
 
 def inside(ids: str, lengths: str) -> Part:
-    """Which words are a text's own: `inside` [B, L], as numbers `inside_share`; `count` [B, 1] of them."""
+    """Which words are a text's own: `inside` [B, L]."""
     constants = {
         "zero": np.array(0, np.int64),
         "one": np.array(1, np.int64),
@@ -112,8 +112,6 @@ def inside(ids: str, lengths: str) -> Part:
         node("Range", ["zero", "longest", "one"], ["positions"]),
         node("Unsqueeze", [lengths, "axis_words"], ["column"]),
         node("Less", ["positions", "column"], ["inside"]),
-        node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
-        node("Cast", ["column"], ["count"], to=TensorProto.FLOAT),
     ]
     return nodes, constants
 
@@ -240,12 +238,14 @@ def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
 def pool(weights: Mapping[str, np.ndarray]) -> Part:
     """`pooled` [B, 3S] from `states` [B, L, S]: their maximum, their mean, and their mean by attention.
 
-    Both means are one product of matrices, and what is not a text's own is kept from maximum and softmax by adding a
-    number that nothing rises above: several times faster than to choose each state (LOG.md). The attention's bias is
-    left out, for it is the same for all words, and softmax does not see it.
+    The mean is one by attention too, whose scores are all zero, so that both are one product of matrices. What is not a
+    text's own is kept from maximum and softmax by adding a number that nothing rises above: several times faster than
+    to choose each state (LOG.md). The attention's bias is left out, for it is the same for all words, and softmax does
+    not see it.
     """
+    attention = weights["attention.weight"].T
     constants = {
-        "attention_weight": weights["attention.weight"].T,
+        "attention_weights": np.concatenate([np.zeros_like(attention), attention], 1),
         "nothing": np.array(0, np.float32),
         "lowest": _LOWEST,
     }
@@ -255,13 +255,10 @@ def pool(weights: Mapping[str, np.ndarray]) -> Part:
         node("Unsqueeze", ["shut_words", "axis_last"], ["shut"]),  # [B, L, 1]
         node("Add", ["states", "shut"], ["open_states"]),
         node("ReduceMax", ["open_states"], ["highest"], axes=[1], keepdims=0),
-        node("MatMul", ["states", "attention_weight"], ["scores"]),
+        node("MatMul", ["states", "attention_weights"], ["scores"]),
         node("Add", ["scores", "shut"], ["open_scores"]),
         node("Transpose", ["open_scores"], ["score_rows"], perm=[0, 2, 1]),
-        node("Softmax", ["score_rows"], ["attention"], axis=2),
-        node("Div", ["inside_share", "count"], ["share"]),
-        node("Unsqueeze", ["share", "axis_words"], ["shares"]),
-        node("Concat", ["shares", "attention"], ["weighing"], axis=1),  # [B, 2, L]
+        node("Softmax", ["score_rows"], ["weighing"], axis=2),  # [B, 2, L]
         node("MatMul", ["weighing", "states"], ["means"]),
         node("Flatten", ["means"], ["flat_means"], axis=1),
         node("Concat", ["highest", "flat_means"], ["pooled"], axis=1),
@@ -275,6 +272,7 @@ def gated_convolution(weights: Mapping[str, np.ndarray]) -> Part:
     constants: dict[str, np.ndarray] = {}
     nodes = [
         node("Transpose", ["words"], ["channels"], perm=[0, 2, 1]),
+        node("Cast", ["inside"], ["inside_share"], to=TensorProto.FLOAT),
         node("Unsqueeze", ["inside_share", "axis_words"], ["inside_channels"]),
         node("Mul", ["channels", "inside_channels"], ["layer0"]),
     ]
