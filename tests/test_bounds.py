@@ -102,7 +102,7 @@ def test_scores_are_held_a_few_at_a_time(task: Any, tmp_path: Path, monkeypatch:
     careful = Classifier(made)
     run, read = careful._network.run, []
 
-    def recorded(encoded: flat.Tokens, which: np.ndarray) -> np.ndarray:
+    def recorded(encoded: flat.Tokens, which: np.ndarray | None = None) -> np.ndarray:
         read.append(len(encoded))
         return run(encoded, which)
 
