@@ -98,7 +98,7 @@ def weights(network: nn.Module) -> dict[str, np.ndarray]:
 
 
 def inside(ids: str, lengths: str) -> Part:
-    """Which words are a text's own: `inside` [B, L]."""
+    """Which words are a text's own: `inside` [B, L]; `column` [B, 1] is how many."""
     constants = {
         "zero": np.array(0, np.int64),
         "one": np.array(1, np.int64),

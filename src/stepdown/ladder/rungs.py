@@ -167,8 +167,9 @@ def wanted_of(settings: RungSettings, *, is_pair: bool) -> Wanted | None:
     """What a rung asks for that is built to a budget; None for any other."""
     if settings.kind not in FAMILIES or settings.is_pretrained:
         return None
-    budget = settings.max_params, settings.max_bytes
-    return Wanted(settings.kind, settings.core, *budget, is_pair, settings.hidden)
+    return Wanted(
+        settings.kind, settings.core, settings.max_params, settings.max_bytes, is_pair, settings.hidden
+    )
 
 
 def begun(context: Context, settings: RungSettings, seed: int = 0) -> tuple[TextModel, tuple[str, ...]]:

@@ -113,8 +113,11 @@ def shape_for(
     def width(size: int) -> int:
         return max(2, round(size * CORES[core].width_per_hidden))
 
+    def network(size: int, columns: int) -> int:
+        return _network_parameters(core, columns, size, classes, is_pair)
+
     def left(size: int, columns: int) -> int:
-        return max_params - _network_parameters(core, columns, size, classes, is_pair)
+        return max_params - network(size, columns)
 
     size = max(LEAST_HIDDEN, _even(CORES[core].hidden_at_250k * (max_params / 250_000) ** 0.5))
     columns = width(size)
@@ -128,7 +131,7 @@ def shape_for(
         size = hidden
     tiers = tables.tiers_for(left(size, columns), words, columns)
     if not tiers:
-        least = max_params - left(size, columns) + 3 * columns
+        least = network(size, columns) + 3 * columns
         what = "its smallest network" if hidden is None else f"its network, with hidden = {hidden},"
         instead = "" if hidden is None else ", or choose a smaller hidden"
         raise ModelError(

@@ -41,7 +41,7 @@ class BidirectionalGru(nn.Module):
         if embedded.device.type == "cpu":
             both = torch.stack([embedded.permute(1, 2, 0), reversed_words.permute(1, 2, 0)], 1)
             ahead, back = bidirectional(both, self.forward_gru, self.backward_gru).permute(1, 3, 0, 2)
-        else:
+        else:  # where torch's own layer is one kernel
             ahead, _ = self.forward_gru(embedded)
             back, _ = self.backward_gru(reversed_words)
         return torch.cat([ahead, _reorder(back, reverse)], dim=-1)

