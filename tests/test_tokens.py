@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stepdown import tokens
@@ -121,24 +121,38 @@ def test_ordinary_and_treebank_text_have_the_same_words(ordinary: str, treebank:
     assert WORDS.words(ordinary) == WORDS.words(treebank)
 
 
-@given(st.text("cCaAnNoOtTsS12é'`\"-.,!?()[]\\/*_", max_size=12), st.booleans())
-@settings(max_examples=500)
-def test_the_commonest_chunks_are_read_as_all_others(chunk: str, lowercase: bool) -> None:
-    """What is read without the pattern has the words that the pattern finds."""
+def _by_the_pattern(tokenizer: Words, chunk: str) -> tuple[list[str], list[int]]:
+    """The words of a chunk and their ids without any of the quicker ways."""
     with pytest.MonkeyPatch.context() as without:
-        without.setattr("stepdown.tokens.words._plain_words", lambda _: ())
-        expected = Words(WORDS.entries, lowercase).words(chunk)
-    assert Words(WORDS.entries, lowercase).words(chunk) == expected
+        without.setattr(Words, "_plain", lambda *_: ())
+        without.setattr(Words, "_whole", lambda *_: None)
+        return tokenizer.words(chunk), tokenizer.encode([chunk], 99).ids.tolist()
+
+
+@given(st.text("cCaAnNoOtTsS12é'`\"-.,!?()[]\\/*_", max_size=12), st.booleans())
+@example("-lrb-", True)
+@example("a-lrb-", True)
+@example("-lrb-a", False)
+@example("x-rsb-y", True)
+@example("'ll-a,", True)
+@example("''a''", True)
+@settings(max_examples=1000)
+def test_the_commonest_chunks_are_read_as_all_others(chunk: str, lowercase: bool) -> None:
+    """What is read without the pattern has the words and the ids that the pattern gives."""
+    entries = ("can", "not", "cannot", "a", "an", "at", "sat", "s", "'s", "'", "-", ".", ",", "no", "A", "Cat")
+    expected = _by_the_pattern(Words(entries, lowercase), chunk)
+    tokenizer = Words(entries, lowercase)
+    assert (tokenizer.words(chunk), tokenizer.encode([chunk], 99).ids.tolist()) == expected
 
 
 @pytest.mark.parametrize(
-    "word", ["cannot", "Cannot", "CANNOT", "cannot,", '"cannot', "cannot's", "can't", "'s", "let's"]
+    "word",
+    ["cannot", "Cannot", "CANNOT", "cannot,", '"cannot', "cannot's", "can't", "'s", "let's", "cannot-do", "'ll."],
 )
 def test_what_looks_common_but_is_not_is_read_by_the_pattern(word: str) -> None:
-    with pytest.MonkeyPatch.context() as without:
-        without.setattr("stepdown.tokens.words._plain_words", lambda _: ())
-        expected = Words(WORDS.entries).words(word)
-    assert Words(WORDS.entries).words(word) == expected
+    tokenizer = Words((*WORDS.entries, "cannot", "let", "do"))
+    expected = _by_the_pattern(Words(tokenizer.entries), word)
+    assert (tokenizer.words(word), tokenizer.encode([word], 99).ids.tolist()) == expected
 
 
 def test_longest_entry_wins_and_unknown_runs_collapse() -> None:

@@ -7,6 +7,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ _WORD = re.compile(
 )
 _CANNOT = "cannot"  # the one word of letters that is read as two
 # ASCII signs that are read as they stand.
-_SIGNS = frozenset(string.punctuation) - {"`"}
+_SIGNS = string.punctuation.replace("`", "")
 # A sign repeated more often means what it means three times.
 _MOST_REPEATS = 3
 LONGEST_ENTRY = 100
@@ -107,8 +108,7 @@ class Words:
         self._ids = numbered(self.entries, self.first_id)
         _check(self.entries, self._ids, self.first_id)
         self._frame = Frame(empty=_UNKNOWN, between=pack([BETWEEN]) if pairs else b"")
-        # Longest entry by first character: where no entry starts, there is nothing to try.
-        self._reach = {entry[0]: len(entry) for entry in sorted(self.entries, key=len)}
+        self._longest = max(map(len, self.entries), default=0)
         self._words = Memo(self._split)
         self._bytes = Memo(self._encode)
 
@@ -122,6 +122,11 @@ class Words:
         """All ids are below it: the entries and the reserved ids."""
         return len(self.entries) + self.first_id
 
+    @cached_property
+    def _starts(self) -> frozenset[str]:
+        """Characters that an entry begins with: at any other there is nothing to try, and scripts are full of them."""
+        return frozenset(entry[0] for entry in self.entries)
+
     def words(self, text: str) -> list[str]:
         """The words of a text, or of both texts of a pair, normalised, whether or not they are entries."""
         found = text.split() if len(text) <= SHORT_TEXT else chunks(text, _CHUNK)
@@ -129,6 +134,8 @@ class Words:
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
         """The texts, or pairs, as ids, at most `max_length` each; a text without any word is one unknown id."""
+        if self.lowercase:  # of ASCII the same before the split as after it, and fewer chunks to remember
+            texts = [text.lower() if text.isascii() else text for text in texts]
         return encode_chunks(texts, self._bytes, _CHUNK, self._frame, max_length)
 
     def save(self, folder: Path) -> None:
@@ -194,37 +201,43 @@ class Words:
         return {"kind": self.kind, "files": [FILE], "normalisation": normalisation}
 
     def _encode(self, chunk: str) -> bytes:
-        word = chunk.lower() if self.lowercase else chunk
-        known = self._ids.get(word)
-        # Of most chunks this is all: one word that is an entry, found in a third of the time that it takes below.
-        if known is not None and word.isalnum() and word.isascii() and word.lower() != _CANNOT:
+        text = chunk.lower() if self.lowercase else chunk
+        # Most chunks are an entry, alone or with one sign behind it: found in a third of the time that it takes below.
+        known = self._whole(text)
+        if known is not None:
             return known
+        known, sign = self._whole(text[:-1]), text[-1]
+        if known is not None and sign in _SIGNS:
+            return known + self._ids.get(sign, _UNKNOWN)
         row = b""
         for word in self._split(chunk):  # mostly one or two: sooner than a list and a join
             row += self._ids.get(word) or self._spell(word)
         return row
 
+    def _whole(self, word: str) -> bytes | None:
+        """The id of an entry that reads as itself between white space and signs; None for all others."""
+        known = self._ids.get(word)
+        plain = known is not None and word.isalnum() and word.isascii() and word.lower() != _CANNOT
+        return known if plain else None
+
     def _spell(self, word: str) -> bytes:
         """The longest entry that starts here, again and again; one unknown id for a run that none starts."""
-        found: list[bytes] = []
-        start, known = 0, True
-        while start < len(word):
-            reach = min(self._reach.get(word[start], 0), len(word) - start)
-            for size in range(reach, 0, -1):
-                piece = self._ids.get(word[start : start + size])
-                if piece is not None:
-                    found.append(piece)
-                    start, known = start + size, True
-                    break
-            else:
-                if known:
-                    found.append(_UNKNOWN)
-                start, known = start + 1, False
-        return b"".join(found)
+        row, known = b"", True
+        while word:
+            piece = word[: self._longest] if word[0] in self._starts else ""
+            while piece and piece not in self._ids:
+                piece = piece[:-1]
+            if piece:
+                row += self._ids[piece]
+            elif known:
+                row += _UNKNOWN
+            known = bool(piece)
+            word = word[len(piece) or 1 :]
+        return row
 
     def _split(self, chunk: str) -> tuple[str, ...]:
         """The words of a chunk without white space (or of one part of it)."""
-        if chunk.isascii() and (plain := _plain_words(chunk.lower() if self.lowercase else chunk)):
+        if chunk.isascii() and (plain := self._plain(chunk.lower() if self.lowercase else chunk)):
             return plain
         text = _normalise(chunk)
         if self.lowercase:
@@ -238,22 +251,34 @@ class Words:
             found.append(text[start:end])
         return tuple(found)
 
+    def _plain(self, chunk: str) -> tuple[str, ...]:
+        """The words of the commonest ASCII chunks, as normalisation and the pattern find them, sooner; () for others.
 
-def _plain_words(chunk: str) -> tuple[str, ...]:
-    """The words of the commonest ASCII chunks, as normalisation and the pattern find them, sooner; () for all others.
-
-    These are a word, a word with one sign before or behind it, and a word with 's.
-    """
-    found: tuple[str, ...] = ()
-    if chunk.isalnum():
-        word, found = chunk, (chunk,)
-    elif (word := chunk[:-1]).isalnum() and chunk[-1] in _SIGNS:
-        found = (word, chunk[-1])
-    elif (word := chunk[1:]).isalnum() and chunk[0] in _SIGNS and chunk[0] != "'":
-        found = (chunk[0], word)
-    elif (word := chunk[:-2]).isalnum() and chunk[-2:].lower() == "'s":
-        found = (word, chunk[-2:])
-    return () if word.lower() == _CANNOT else found
+        These are a word, a word with 's, and two words with a hyphen between, with or without signs around them.
+        """
+        core = chunk.strip(_SIGNS)
+        hyphens = 0
+        if core.isalnum():
+            found: tuple[str, ...] = (core,)
+        elif core[:-2].isalnum() and core[-2:].lower() == "'s":
+            found = (core[:-2], core[-2:])
+        elif core.count("-") == 1 and core.replace("-", "").isalnum():
+            found, hyphens = core.partition("-"), 1
+        else:
+            return ()
+        if _CANNOT in core.lower():
+            return ()
+        if len(core) < len(chunk):
+            at = chunk.index(core)
+            before, behind = chunk[:at], chunk[at + len(core) :]
+            # 'll is a word where it comes first, and -lrb- a bracket.
+            if before[-1:] == "'" or hyphens + (before[-1:] == "-") + (behind[:1] == "-") > 1:
+                return ()
+            if before:
+                found = self._words[before] + found
+            if behind:
+                found += self._words[behind]
+        return found
 
 
 def _normalise(chunk: str) -> str:
