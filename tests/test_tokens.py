@@ -139,7 +139,24 @@ def _by_the_pattern(tokenizer: Words, chunk: str) -> tuple[list[str], list[int]]
 @settings(max_examples=1000)
 def test_the_commonest_chunks_are_read_as_all_others(chunk: str, lowercase: bool) -> None:
     """What is read without the pattern has the words and the ids that the pattern gives."""
-    entries = ("can", "not", "cannot", "a", "an", "at", "sat", "s", "'s", "'", "-", ".", ",", "no", "A", "Cat")
+    entries = (
+        "can",
+        "not",
+        "cannot",
+        "a",
+        "an",
+        "at",
+        "sat",
+        "s",
+        "'s",
+        "'",
+        "-",
+        ".",
+        ",",
+        "no",
+        "A",
+        "Cat",
+    )
     expected = _by_the_pattern(Words(entries, lowercase), chunk)
     tokenizer = Words(entries, lowercase)
     assert (tokenizer.words(chunk), tokenizer.encode([chunk], 99).ids.tolist()) == expected
@@ -147,7 +164,19 @@ def test_the_commonest_chunks_are_read_as_all_others(chunk: str, lowercase: bool
 
 @pytest.mark.parametrize(
     "word",
-    ["cannot", "Cannot", "CANNOT", "cannot,", '"cannot', "cannot's", "can't", "'s", "let's", "cannot-do", "'ll."],
+    [
+        "cannot",
+        "Cannot",
+        "CANNOT",
+        "cannot,",
+        '"cannot',
+        "cannot's",
+        "can't",
+        "'s",
+        "let's",
+        "cannot-do",
+        "'ll.",
+    ],
 )
 def test_what_looks_common_but_is_not_is_read_by_the_pattern(word: str) -> None:
     tokenizer = Words((*WORDS.entries, "cannot", "let", "do"))
