@@ -175,8 +175,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for text, label in zip(texts, labels, strict=True)
     ]
     write(folder / "sets.csv", sets, ("text", "negative", "positive"))
-    first = [["word1 word2", text, label] for text, label in zip(texts, labels, strict=True)]
-    write(folder / "pairs.csv", first, ("one", "two", "label"))
+    first = ["word1 word2"] * len(texts)
+    write(folder / "pairs.csv", list(zip(first, texts, labels, strict=True)), ("one", "two", "label"))
+    stars = list(zip(first, texts, columns["stars"], strict=True))
+    write(folder / "pair-stars.csv", stars, ("one", "two", "label"))
+    write(
+        folder / "pair-sets.csv",
+        [["word1 word2", *row] for row in sets],
+        ("one", "two", "negative", "positive"),
+    )
     write(folder / "three.csv", list(zip(*corpus(400, 8, neutral=True), strict=True)))
     return folder
 
@@ -336,6 +343,33 @@ def test_label_order_permuted_of_several_labels_a_text(
     ]
 
 
+def test_label_order_permuted_of_several_labels_a_pair(
+    models: Models, data: Path, tmp_path: Path, command: Command
+) -> None:
+    against = [[-1.0, 0.0, 1.0], [1.0, 0.0, -1.0]]
+    top = models.variant("sets", against, TWO[::-1], problem_type="multi_label_classification")
+    columns = {"text": ["one", "two"], "label": ["negative", "positive"]}
+    found = done(command, a_recipe(tmp_path, data / "pair-sets.csv", top, data=columns))
+    assert found.bundle.is_pair
+    assert found.value(0, "micro_f1") > 0.9
+    assert found.value(1, "micro_f1") > 0.8
+    pairs = [("word1 word2", "good word3 great"), ("word1 word2", "word3 bad dull")]
+    assert [*map(set, found.bundle.predict(pairs))] == [{"positive"}, {"negative"}]
+
+
+def test_a_number_of_a_pair_in_another_unit(
+    models: Models, data: Path, tmp_path: Path, command: Command
+) -> None:
+    """Its numbers lie around 3 and hardly differ; the data's go from 1 to 5."""
+    top = models.variant("stars", [[0.1 * share for share in MARGIN]], ("LABEL_0",), shift=3.0)
+    found = done(command, a_recipe(tmp_path, data / "pair-stars.csv", top, data={"text": ["one", "two"]}))
+    assert found.bundle.is_pair
+    assert found.value(0, "pearson") > 0.9
+    assert found.value(1, "pearson") > 0.8
+    low, high = found.bundle.predict([("word1 word2", "bad word1 dull"), ("word1 word2", "good word2 great")])
+    assert low < 2 < 4 < high
+
+
 def test_label_names_that_lie_are_refused_with_the_map_that_is_right(
     models: Models, data: Path, tmp_path: Path, command: Command
 ) -> None:
@@ -468,6 +502,11 @@ def test_a_regression_teacher_for_a_classification_task(
     why = refused(command, a_recipe(tmp_path, data / "two.csv", stars))
     assert "does not know this task" in why
     assert "if it predicts a number, it is for another task than the data" in why
+    # One that learnt the two labels as the numbers 0 and 1.
+    from0 = models.variant("from0", [[0.04 * share for share in MARGIN]], ("LABEL_0",), shift=0.5)
+    why = refused(command, a_recipe(tmp_path, data / "two.csv", from0))
+    assert "parts the two labels at 0.5 (9" in why or "parts the two labels at 0.5 (100%" in why
+    assert "it predicts them as the numbers 0 and 1, and log-odds were expected" in why
     # And it is right where a number is asked for, in another unit.
     found = done(command, a_recipe(tmp_path, data / "stars.csv", stars))
     assert found.value(0, "pearson") > 0.9

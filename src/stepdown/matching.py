@@ -22,6 +22,8 @@ _CLEAR_LEAD = 0.05
 _SOME_SKILL, _FEWEST = 0.1, 5
 # Names are doubted where another order of the outputs agrees on this much more of the rows.
 _DOUBT = 0.2
+# Numbers that were learnt as 0 and 1 lie between these, nearly all of them.
+_AROUND_0_AND_1, _NEARLY_ALL = (-0.5, 1.5), 0.98
 
 
 def by_number(names: Sequence[str]) -> np.ndarray | None:
@@ -269,8 +271,9 @@ def class_of_one(
         labels: of these, 0 or 1, [n].
 
     Raises:
-        ModelError: the map does not fit.
+        ModelError: the map does not fit, or the output is no log-odds.
     """
+    _require_log_odds(said, labels)
     if label_map is not None:
         if set(label_map) != {name} or not set(label_map.values()) <= set(label_names):
             raise ModelError(
@@ -283,3 +286,31 @@ def class_of_one(
         return called[0]
     right = float(((said[:, 0] > 0) == (labels == 1)).mean()) if len(labels) else 1.0
     return 0 if 1 - right > right + _CLEAR_LEAD else 1
+
+
+def _require_log_odds(said: np.ndarray, labels: np.ndarray) -> None:
+    """Refuse one output that learnt two classes as the numbers 0 and 1: it parts them at a half, log-odds at 0.
+
+    Args:
+        said: [n, 1], of labelled texts; there may be none.
+        labels: 0 or 1, [n].
+
+    Raises:
+        ModelError: it is such a number.
+    """
+    if not len(labels):
+        return
+    numbers, (low, high) = said[:, 0], _AROUND_0_AND_1
+    # Either class may be the one that a high number speaks for.
+    at_zero, at_half = (
+        max(right, 1 - right)
+        for right in (float(((numbers > least) == (labels == 1)).mean()) for least in (0.0, 0.5))
+    )
+    around = float(((numbers > low) & (numbers < high)).mean())
+    if around >= _NEARLY_ALL and at_half - at_zero >= _CLEAR_LEAD:
+        raise ModelError(
+            f"The teacher's one output, from {numbers.min():.2f} to {numbers.max():.2f} on {len(labels)} labelled "
+            f"texts, parts the two labels at 0.5 ({at_half:.0%} right) and not at 0 ({at_zero:.0%}): it predicts them "
+            "as the numbers 0 and 1, and log-odds were expected. Take a classifier, or write its numbers and what they "
+            "lack to 1 into two columns of the data, and name these as the teacher: labels:…"
+        )
