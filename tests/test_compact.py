@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from stepdown.errors import ModelError
 from stepdown.export import graphs
 from stepdown.recipe.settings import Core
-from stepdown.students import budgets, embeddings, huggingface, saved, vocabulary
+from stepdown.students import budgets, embeddings, huggingface, saved, transformer, vocabulary
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.students.cores import CORES
 from stepdown.students.model import TextModel, logits
@@ -193,7 +193,7 @@ def test_every_entry_of_a_sized_student_has_a_row(
 def test_words_of_like_vectors_are_near_in_meaning(tmp_path: Path) -> None:
     model = huggingface.load(make_teacher(tmp_path / "teacher"), ("no", "yes"), max_length=32).model
     words = ["good", "fine", "bad", "dull", "word1", "word2"]
-    table = huggingface.encoder(model).get_input_embeddings().weight
+    table = transformer.encoder(model).get_input_embeddings().weight
     with torch.no_grad():
         for one, other in (("good", "fine"), ("bad", "dull")):
             first, second = (int(model.encode([word]).ids[1]) for word in (one, other))

@@ -9,7 +9,7 @@ import torch
 from stepdown import store
 from stepdown.ladder import feed
 from stepdown.ladder.feed import Feed
-from stepdown.students import huggingface
+from stepdown.students import huggingface, transformer
 from stepdown.students.hints import reduction
 from stepdown.students.model import TextModel, logits
 from stepdown.targets import ModelLabeller
@@ -114,7 +114,7 @@ def test_several_teachers_label_the_same_texts(
 
 def hidden(teacher: ModelLabeller, text: str) -> np.ndarray:
     """The mean state of the lower of two layers over a text, by hand."""
-    encoder = huggingface.encoder(teacher.teacher)
+    encoder = transformer.encoder(teacher.teacher)
     ids = torch.tensor(teacher.teacher.encode([text]).ids)[None]
     with torch.inference_mode():
         states = encoder.eval()(input_ids=ids, output_hidden_states=True).hidden_states[1]
@@ -128,9 +128,9 @@ def test_hints_come_with_the_targets_in_one_pass(
     monkeypatch.setattr(feed, "_PART", part)
     transfer = gathered(200, 2500)
     passes = []
-    real = huggingface.HuggingFaceNetwork.forward
+    real = transformer.HuggingFaceNetwork.forward
     monkeypatch.setattr(
-        huggingface.HuggingFaceNetwork,
+        transformer.HuggingFaceNetwork,
         "forward",
         lambda self, ids, lengths: passes.append(len(ids)) or real(self, ids, lengths),
     )

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from stepdown.errors import ModelError
-from stepdown.students import bert_hash, huggingface, saved
+from stepdown.students import bert_hash, huggingface, saved, transformer
 from stepdown.students.model import logits
 from tests.conftest import make_bert_hash, make_teacher
 from tests.hub_content import pretrained
@@ -118,13 +118,13 @@ def test_a_copy_of_the_first_layers_has_settings_that_fit_it(encoder: Path, tmp_
     """Some architectures list a kind for each layer, and are not saved while the list is longer than the layers."""
     model = huggingface.load(encoder, ["a", "b"], max_length=32).model
     model.network.classifier.config.layer_types = ["full_attention", "sliding_attention"]
-    half = huggingface.first_layers(model, 1)
+    half = transformer.first_layers(model, 1)
     config = half.network.classifier.config
     assert (config.num_hidden_layers, config.layer_types) == (1, ["full_attention"])
     assert model.network.classifier.config.layer_types == ["full_attention", "sliding_attention"]
     (tmp_path / "half").mkdir()
     huggingface.save(half, tmp_path / "half")
-    assert len(huggingface.layers(saved.load(tmp_path / "half"))) == 1
+    assert len(transformer.layers(saved.load(tmp_path / "half"))) == 1
 
 
 def test_a_saved_model_reads_as_many_tokens_as_it_was_trained_on(encoder: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from stepdown.errors import ModelError
 from stepdown.export import graphs, integers
-from stepdown.students import bert_hash, embeddings, hints, huggingface, saved
+from stepdown.students import bert_hash, embeddings, hints, huggingface, saved, transformer
 from stepdown.students.model import TextModel, logits
 from stepdown.students.token_types import token_types
 from stepdown.tasks import joined
@@ -110,7 +110,7 @@ def test_types_begin_after_the_first_separator_and_end_with_the_pair() -> None:
 def test_a_pair_means_what_it_means_to_transformers(kind: str, tmp_path: Path) -> None:
     model = loaded(MAKERS[kind](tmp_path / "model"))
     assert model.is_pair
-    assert isinstance(model.network, huggingface.HuggingFaceNetwork)
+    assert isinstance(model.network, transformer.HuggingFaceNetwork)
     assert (model.network.separator is not None) == (kind in ("bert", "bert_hash"))
     said = logits(model, model.encode([joined(*pair) for pair in PAIRS]))
     (tmp_path / "kept").mkdir()
@@ -122,7 +122,7 @@ def test_a_pair_means_what_it_means_to_transformers(kind: str, tmp_path: Path) -
     assert (again.is_pair, again.network.separator) == (True, model.network.separator)
     assert np.array_equal(logits(again, again.encode([joined(*pair) for pair in PAIRS])), said)
     if kind != "distilbert":
-        half = huggingface.first_layers(again, 1)
+        half = transformer.first_layers(again, 1)
         assert (half.is_pair, half.network.separator) == (True, model.network.separator)
 
 

@@ -13,7 +13,7 @@ from scipy import special
 from stepdown import packing, report, store
 from stepdown.errors import CheckError, InputError
 from stepdown.runtime import Calibration
-from stepdown.students import huggingface, saved
+from stepdown.students import huggingface, saved, transformer
 from stepdown.students.model import TextModel
 
 _CONFIG = "config.json"
@@ -49,7 +49,7 @@ def export(run: Path, cell: str | None, target: Path | None, wishes: packing.Wis
                 "tools decide how it reads long texts. Leave it out, or leave out --format native."
             )
     taken = packing.take(run, cell, wishes)
-    if not isinstance(taken.model.network, huggingface.HuggingFaceNetwork):
+    if not isinstance(taken.model.network, transformer.HuggingFaceNetwork):
         raise InputError(
             f"{taken.name} is {taken.model.description}, which no other tool reads: its form to pass on is a bundle. "
             "Leave out --format native."

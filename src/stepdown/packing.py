@@ -19,7 +19,7 @@ from stepdown.recipe.faults import did_you_mean
 from stepdown.runtime import Calibration, LongTexts, Source
 from stepdown.runtime.about import WeightType
 from stepdown.runtime.long_texts import Way
-from stepdown.students import huggingface, saved
+from stepdown.students import saved, transformer
 from stepdown.students.model import TextModel
 
 _CHECK_TEXTS = "check-texts.json"
@@ -239,7 +239,7 @@ def _lengthened(model: TextModel, max_length: int) -> TextModel:
 
 def _architecture(model: TextModel) -> str:
     """What searchers know it as: a type of transformers, or a family of stepdown's own."""
-    if isinstance(model.network, huggingface.HuggingFaceNetwork):
+    if isinstance(model.network, transformer.HuggingFaceNetwork):
         return str(model.network.classifier.config.model_type)
     return model.kind
 

@@ -16,8 +16,8 @@ from stepdown.data.dataset import Split, Task
 from stepdown.errors import ModelError
 from stepdown.objectives import Objective
 from stepdown.students.heads import linear_head, unit_of
-from stepdown.students.huggingface import HuggingFaceNetwork
 from stepdown.students.model import TextModel, logits
+from stepdown.students.transformer import HuggingFaceNetwork
 from stepdown.tasks import TaskKind
 
 # Squared error of a regression teacher's numbers over that of a line through them, from which on they are in another

@@ -15,8 +15,9 @@ from stepdown.compat import columns
 from stepdown.data.dataset import Task
 from stepdown.errors import InputError, ModelError
 from stepdown.students import huggingface, saved
-from stepdown.students.huggingface import HuggingFaceNetwork, quiet
+from stepdown.students.huggingface import quiet
 from stepdown.students.model import TextModel
+from stepdown.students.transformer import HuggingFaceNetwork
 from stepdown.tasks import TaskKind
 
 # Where neither the tokenizer nor the model's positions say how long a text may be.

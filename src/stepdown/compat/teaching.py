@@ -15,8 +15,8 @@ from stepdown import evaluate, matching, store, targets, teacher
 from stepdown.compat.columns import names
 from stepdown.data.dataset import Split, Task
 from stepdown.errors import ModelError
-from stepdown.students.huggingface import HuggingFaceNetwork
 from stepdown.students.model import TextModel
+from stepdown.students.transformer import HuggingFaceNetwork
 from stepdown.transfer.pool import cut
 
 # Labelled texts that decide on the order of its labels, and whether it knows any: more would tell no more.

@@ -15,7 +15,7 @@ from stepdown.ladder.finished import manifest_of
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
 from stepdown.recipe.settings import batch_size_for, epochs_for, fine_tuning_epochs
-from stepdown.students import budgets, building, huggingface, vocabulary
+from stepdown.students import budgets, building, huggingface, transformer, vocabulary
 from stepdown.students.model import TextModel, logits
 from stepdown.tokens import Tokens
 
@@ -206,7 +206,7 @@ def _model(context: Context, cell: Cell, paces: dict[str, _Pace]) -> _Built:
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         top = paces[context.plan.top[0]].model
-        return _Built(huggingface.first_layers(top, settings.layers, max_length=length), size)
+        return _Built(transformer.first_layers(top, settings.layers, max_length=length), size)
     folder = context.models[settings.model]
     found = huggingface.load(folder, names, max_length=length, task=task.kind, is_pair=is_pair)
     return _Built(found.model, size, notes=found.notes)

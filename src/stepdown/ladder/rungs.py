@@ -18,7 +18,7 @@ from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
 from stepdown.recipe import RungSettings
 from stepdown.recipe.settings import FAMILIES, batch_size_for, embedding_rate_for, epochs_for, loss_for
-from stepdown.students import building, embeddings, heads, huggingface, pretrained, vocabulary
+from stepdown.students import building, embeddings, heads, huggingface, pretrained, transformer, vocabulary
 from stepdown.students.budgets import Wanted
 from stepdown.students.model import TextModel
 from stepdown.targets import Labeller, ModelLabeller
@@ -139,7 +139,7 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
     if settings.kind == "teacher-layers":
         assert settings.layers is not None
         top = model_of(context, context.plan.top[0])
-        return huggingface.first_layers(top, settings.layers, max_length=length), {"notes": []}
+        return transformer.first_layers(top, settings.layers, max_length=length), {"notes": []}
     facts: dict[str, Any] = {"notes": []}
     wanted = wanted_of(settings, is_pair=task.is_pair)
     if settings.is_pretrained:

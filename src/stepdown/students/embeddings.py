@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from stepdown.students import huggingface
+from stepdown.students import transformer
 from stepdown.students.model import TextModel, autocast, inside, logits
 
 # Root mean square of the first column of the initial embeddings, and the share of the columns that may hold the
@@ -114,7 +114,7 @@ def _vectors(
     teacher: TextModel, entries: Sequence[str], precision: torch.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean input vector and mean middle-layer state of each entry's own pieces, each float64 [n, hidden]."""
-    encoder = huggingface.encoder(teacher)
+    encoder = transformer.encoder(teacher)
     table = encoder.get_input_embeddings().weight.detach()  # type: ignore[operator]  # nn.Module is untyped here
     special = torch.from_numpy(np.unique(teacher.encode([""]).ids)).long()
     device = table.device
@@ -125,7 +125,7 @@ def _vectors(
     was_training = teacher.network.training
     teacher.network.eval()
     with (
-        huggingface.middle_states(teacher) as seen,
+        transformer.middle_states(teacher) as seen,
         torch.inference_mode(),
         autocast(device, precision),
     ):

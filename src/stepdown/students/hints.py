@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepdown.students import huggingface
+from stepdown.students import transformer
 from stepdown.students.model import TextModel, inside, logits
 from stepdown.tokens import Tokens
 
@@ -36,7 +36,7 @@ def logits_and_states(
     """
     rows: list[np.ndarray] = []
     means: list[np.ndarray] = []
-    with huggingface.middle_states(teacher) as seen:
+    with transformer.middle_states(teacher) as seen:
 
         def look(batch: np.ndarray, lengths: Tensor) -> None:
             states = seen.pop()

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stepdown.recipe.pretraining import POSITIONS, BertHashSizes
-from stepdown.students import huggingface
+from stepdown.students import huggingface, transformer
 from stepdown.students.bert_hash import BertHashConfig, BertHashModel
 from stepdown.students.model import inside
 from stepdown.tokens import BertWordPiece
@@ -89,7 +89,7 @@ class MaskedBertHash(MaskedLanguageModel):
 
     def describe(self) -> str:
         """What the student is, in a few words for people."""
-        return f"{huggingface.describe(self.encoder)}, {self.encoder.config.projections} columns"
+        return f"{transformer.describe(self.encoder)}, {self.encoder.config.projections} columns"
 
     def kept(self) -> dict[str, Tensor]:
         """Parameters of the encoder by name."""
