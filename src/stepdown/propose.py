@@ -312,7 +312,7 @@ def fitting_seeds(
         for seeds in range(1, SEEDS + 1)
     }
     seeds = max((number for number, took in minutes.items() if took <= _MINUTES), default=1)
-    took = f"a run takes {_duration(minutes[seeds])} on 2 cores, estimated"
+    took = f"a run takes {_duration(minutes[seeds])} on 2 cores, estimated (`stepdown run --dry-run` times this machine)"
     if seeds == SEEDS:
         return seeds, minutes[seeds], f"{took[0].upper()}{took[1:]}."
     plural = "seed" if seeds == 1 else "seeds"
