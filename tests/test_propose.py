@@ -121,21 +121,14 @@ def test_every_kind_of_task_makes_a_recipe_that_loads_its_data(
 def test_few_texts_get_views_and_many_have_none(tmp_path: Path) -> None:
     found = propose(str(write(tmp_path / "a.csv")), tmp_path)
     assert (
-        recipe.parse(tomllib.loads(recipe.template(**found.arguments())), base=tmp_path).transfer.views == 8
+        recipe.parse(tomllib.loads(recipe.template(**found.arguments())), base=tmp_path).transfer.views == 30
     )
-    assert [views_for(texts) for texts in (0, 1, 7_000, 15_000, 24_000, 30_001, 10**6)] == [
-        8,
-        8,
-        7,
-        3,
-        1,
-        0,
-        0,
-    ]
+    asked = [(0, 0), (1, 5), (4_300, 9), (4_300, 18), (7_000, 20), (15_000, 20), (24_000, 20), (10**6, 20)]
+    assert [views_for(texts, words) for texts, words in asked] == [30, 30, 27, 13, 7, 3, 1, 0]
     pairs = table(
         tmp_path / "pairs.csv", "premise,hypothesis,label", numbered("one {at},another {at},{half}")
     )
-    assert propose(str(pairs), tmp_path).views == 8
+    assert propose(str(pairs), tmp_path).views == 30
     none = recipe.template(**found.arguments() | {"views": 0})
     assert recipe.parse(tomllib.loads(none), base=tmp_path).transfer is None
 
@@ -147,12 +140,12 @@ def test_few_texts_get_views_and_many_have_none(tmp_path: Path) -> None:
         (24_000, 20, 2, "2 seeds, as 3 would take about 28 minutes; a run takes about 23 minutes"),
         (1_000_000, 20, 1, "about 13 hours; a run takes about 10 hours"),
         (3_300, 39, 1, "1 seed, as 3 would take about 44 minutes; a run takes about 25 minutes"),
-        (500, 10, 3, "about 2 minutes"),
+        (500, 10, 3, "about 5 minutes"),
         (100, 10, 3, "about a minute"),
     ],
 )
 def test_seeds_fit_into_the_time(texts: int, words: float, seeds: int, says: str) -> None:
-    found, minutes, reason = fitting_seeds(texts, words, views_for(texts))
+    found, minutes, reason = fitting_seeds(texts, words, views_for(texts, words))
     assert found == seeds
     assert says in reason
     assert (minutes <= 25) == (texts < 1_000_000)
@@ -194,7 +187,7 @@ def test_texts_without_labels_wait_for_a_teacher(
     found = propose(str(path), tmp_path)
     assert (found.task, found.rows, found.teacher) == (task, 200, None)
     assert found.data == {"source": name, "text": text, "label": []}
-    assert found.views == 8
+    assert found.views == 30
     written = recipe.template(**found.arguments())
     assert "FILL IN" in written
     assert 'arms = ["one-hop", "chain", "dense"]' in written

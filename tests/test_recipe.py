@@ -20,7 +20,15 @@ from stepdown.recipe.faults import TABLES, literal
 from stepdown.recipe.paths import DATA_SUFFIXES, absolute
 from stepdown.recipe.rules import BUILTIN_DATA, BUILTIN_MODELS
 from stepdown.recipe.sets import apply
-from stepdown.recipe.settings import DEFAULTS, batch_size_for, fine_tuning_epochs, fine_tuning_rate, loss_for
+from stepdown.recipe.settings import (
+    DEFAULTS,
+    Kind,
+    batch_size_for,
+    embedding_rate_for,
+    fine_tuning_epochs,
+    fine_tuning_rate,
+    loss_for,
+)
 from stepdown.recipe.template import run_name
 
 SMALL = """
@@ -1169,3 +1177,18 @@ def test_settings_that_go_by_the_data_stay_within_bounds() -> None:
     assert [batch_size_for(n) for n in (1, 1_000, 8_000, 100_000, 10_000_000)] == [16, 16, 125, 384, 384]
     assert [fine_tuning_epochs(n, 32) for n in (20, 2_000, 8_000, 15_000, 500_000)] == [12, 12, 5, 3, 3]
     assert [fine_tuning_rate(n) for n in (22_000_000, 110_000_000, 335_000_000)] == [1e-4, 5e-5, 2e-5]
+
+
+def test_embeddings_learn_slowly_where_texts_are_few() -> None:
+    asked: list[tuple[Kind, int, bool]] = [
+        ("compact", 10_000, False),
+        ("compact", 200_000, False),
+        ("compact", 200_000, True),
+        ("bag", 10, False),
+    ]
+    assert [embedding_rate_for(kind, texts, is_pair=pair) for kind, texts, pair in asked] == [
+        0.1,
+        1.0,
+        0.1,
+        1.0,
+    ]

@@ -244,10 +244,10 @@ def test_views_are_cleaned_of_held_out_texts_and_counted(tmp_path: Path) -> None
     assert not {*made} & set(held_out)
 
 
-def like(*groups: Sequence[str]) -> Meaning:
-    """Vectors by which words of one group are near each other, the first two of it nearest, and no others are."""
+def like(*groups: Sequence[str], known: Sequence[str] = ()) -> Meaning:
+    """By its vectors words of one group are near each other, and no others are; it knows some words itself."""
 
-    def meaning(words: Sequence[str]) -> NDArray[np.float32]:
+    def vectors(words: Sequence[str]) -> NDArray[np.float32]:
         made = np.random.default_rng(0).normal(size=(len(words), 256)) * 0.01
         for at, word in enumerate(words):
             for place, group in enumerate(groups):
@@ -256,7 +256,7 @@ def like(*groups: Sequence[str]) -> Meaning:
         found: NDArray[np.float32] = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
         return found
 
-    return meaning
+    return Meaning(vectors, lambda: known)
 
 
 def test_words_are_replaced_by_their_neighbours_and_marks_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +266,19 @@ def test_words_are_replaced_by_their_neighbours_and_marks_stay(monkeypatch: pyte
     assert near.Space(texts, alike).neighbours()["movie"] == ["film"]
     made = [*views(texts, 4, seed=0, meaning=alike)]
     assert set(" ".join(made).split()) - set(texts[0].split()) == {'"great', 'movie",', "often!"}
+
+
+def test_neighbours_may_be_words_that_no_text_of_the_task_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "NEAREST", 2)
+    texts = ["from Paris to Rome"] * 8
+    meaning = like(("Paris", "Rome", "Oslo"), ("from", "to"), known=["paris", "Oslo", "Oslo", "never"])
+    assert set(near.Space(texts, meaning).neighbours()["Paris"]) == {"Rome", "Oslo"}, (
+        "not itself in lower case"
+    )
+    assert {*near.Space(texts, meaning).neighbours()} == {"from", "Paris", "to", "Rome"}
+    assert any("Oslo" in view for view in views(texts, 4, seed=0, meaning=meaning))
+    monkeypatch.setattr(near, "_MOST_WORDS", 4)
+    assert "Oslo" not in near.Space(texts, meaning).neighbours()["Paris"], "those of the task come first"
 
 
 def test_a_word_without_neighbours_is_replaced_by_any() -> None:

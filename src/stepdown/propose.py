@@ -230,10 +230,11 @@ def _of_another(teacher: str | None) -> str:
 
 def _sized(lengths: NDArray[np.int64]) -> tuple[int, int | None, int, float, str]:
     """Views, length for the students, and what `fitting_seeds` says, for texts of so many words, int64 [texts]."""
-    views, rung_length = views_for(len(lengths)), rung_length_for(int(np.quantile(lengths, 0.95)))
+    rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
     words, by_students = (
         float(np.minimum(lengths, most).mean()) for most in (_MOST_WORDS, rung_length or _MOST_WORDS)
     )
+    views = views_for(len(lengths), words)
     return views, rung_length, *fitting_seeds(len(lengths), words, views, by_students)
 
 
@@ -312,7 +313,8 @@ def fitting_seeds(
         for seeds in range(1, SEEDS + 1)
     }
     seeds = max((number for number, took in minutes.items() if took <= _MINUTES), default=1)
-    took = f"a run takes {_duration(minutes[seeds])} on 2 cores, estimated (`stepdown run --dry-run` times this machine)"
+    on = "on 2 cores, estimated (`stepdown run --dry-run` times this machine)"
+    took = f"a run takes {_duration(minutes[seeds])} {on}"
     if seeds == SEEDS:
         return seeds, minutes[seeds], f"{took[0].upper()}{took[1:]}."
     plural = "seed" if seeds == 1 else "seeds"

@@ -101,7 +101,8 @@ def _embedding_rate(context: Context, settings: RungSettings) -> float:
         return settings.embedding_rate
     # What nobody lent is random, and has all to learn.
     is_random = context.given is not None and not settings.is_pretrained and given.initial_of(context) is None
-    return 1.0 if is_random else embedding_rate_for(settings.kind, is_pair=context.dataset.task.is_pair)
+    texts, is_pair = len(context.transfer), context.dataset.task.is_pair
+    return 1.0 if is_random else embedding_rate_for(settings.kind, texts, is_pair=is_pair)
 
 
 def _update_size(settings: RungSettings, parts: train.Parts) -> int:

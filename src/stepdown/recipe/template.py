@@ -64,7 +64,7 @@ TRAINING = {
     "warmup": "share of the updates over which the learning rate rises",
     "ema": "keeps a running average of the weights; 0 keeps the last ones",
     "word_dropout": "share of the words that are left out at random",
-    "embedding_rate": "what embeddings learn at, over learning_rate; if absent, a tenth for pairs of texts, else 1",
+    "embedding_rate": "what embeddings learn at, over learning_rate; if absent, by the number of texts",
     "hint_weight": "weight of hints from the teacher's middle layer (FitNets), for compact; 0 is off",
 }
 

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from numpy.typing import NDArray
 
-from stepdown import assets, data, packing, recipe, store, transfer
+from stepdown import assets, data, packing, recipe, store, tokens, transfer
 from stepdown.errors import DataError, InputError
 from stepdown.ladder import teachers
 from stepdown.ladder.called import Called, Scorer
@@ -20,7 +20,7 @@ from stepdown.ladder.context import Context, Given, data_key
 from stepdown.ladder.plan import plan
 from stepdown.recipe import Arm, Recipe
 from stepdown.recipe.settings import is_pretrained
-from stepdown.students import embeddings, huggingface, pretrained
+from stepdown.students import embeddings, huggingface, lexicon, pretrained
 from stepdown.students.model import fast_precision
 
 VERSIONS = "versions.json"
@@ -71,7 +71,7 @@ def open_run(
         with accelerator.main_process_first():
             names = [*(chosen.teacher.model if is_model else ()), *packing.rung_models(chosen)]
             models = {name: _model(name, tell, is_pair=dataset.task.is_pair) for name in names}
-        meaning = partial(_meaning, chosen, models[top], accelerator.device) if is_model else None
+        meaning = _meaning(chosen, models[top], accelerator.device) if is_model else None
         gathered = transfer.build(dataset, chosen.transfer, chosen.seed, meaning)
     teacher: Given | None = dataset.soft
     if scorer is not None:
@@ -177,8 +177,12 @@ def moved(context: Context) -> list[str]:
     ]
 
 
-def _meaning(chosen: Recipe, folder: Path, device: torch.device, words: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors of words, as the teacher has them before it is fine-tuned."""
-    model = huggingface.load(folder, max_length=chosen.data.max_length).model
-    model.network.to(device)
-    return embeddings.meaning(model, words, precision=fast_precision(device))
+def _meaning(chosen: Recipe, folder: Path, device: torch.device) -> transfer.Meaning:
+    """What the teacher knows of words before it is fine-tuned; it is loaded where somebody asks."""
+
+    def vectors(words: Sequence[str]) -> NDArray[np.float32]:
+        model = huggingface.load(folder, max_length=chosen.data.max_length).model
+        model.network.to(device)
+        return embeddings.meaning(model, words, precision=fast_precision(device))
+
+    return transfer.Meaning(vectors, lambda: lexicon.whole_words(tokens.from_huggingface(folder)))

@@ -73,6 +73,12 @@ class HuggingFaceTokenizer:
         _check_bounds(json.loads(description), max(self._special, self._special_of_pair))
         self.vocab_size = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=0) + 1
 
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The entries in the order of their ids, as the library writes them."""
+        ids = self._tokenizer.get_vocab(with_added_tokens=False)
+        return tuple(sorted(ids, key=ids.__getitem__))
+
     def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
         """The texts, or pairs of texts, as ids, at most `max_length` each, special ones included."""
         check_length(max_length, self._special)

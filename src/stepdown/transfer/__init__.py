@@ -15,12 +15,14 @@ Sources are streamed, and what is kept of them lies on disk: memory does not gro
 
 from stepdown.transfer.build import Transfer, build, texts_of
 from stepdown.transfer.facts import SourceFacts, TransferFacts
+from stepdown.transfer.near import Meaning
 from stepdown.transfer.pool import CHUNK, Pool, cut
 from stepdown.transfer.sieve import Sieve
 from stepdown.transfer.views import views
 
 __all__ = [
     "CHUNK",
+    "Meaning",
     "Pool",
     "Sieve",
     "SourceFacts",

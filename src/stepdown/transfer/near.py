@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,24 @@ from scipy.sparse import csr_array
 
 Vectors = NDArray[np.float32]
 
-Meaning = Callable[[Sequence[str]], Vectors]
-"""Vectors of words, float32 [n, columns], each of length 1: the nearer two words, the larger their product."""
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a teacher knows of words.
+
+    Attributes:
+        vectors: of words, float32 [n, columns], each of length 1: the nearer two words, the larger their product.
+        words: gives those that it knows, the commonest first, whether or not the task has them.
+    """
+
+    vectors: Callable[[Sequence[str]], Vectors]
+    words: Callable[[], Sequence[str]] = tuple
+
 
 # Words that are near a word, and texts that are near a text: so few that they mean nearly the same, enough for variety.
 NEAREST = 8
-# Words that have a vector, the most frequent ones, and texts of a side among which near ones are sought: what keeps
-# memory and time in bounds where texts are many.
+# Words that have a vector, the most frequent ones of the task first, and texts of a side among which near ones are
+# sought: what keeps memory and time in bounds where texts are many.
 _MOST_WORDS, _MOST_TEXTS = 50_000, 20_000
 _ROWS = 1024
 
@@ -33,7 +45,7 @@ def core(word: str) -> str:
 
 
 class Space:
-    """The words of a task and their vectors.
+    """The words of a task, those that a teacher knows beside them, and the vectors of all.
 
     Args:
         texts: of the task.
@@ -47,24 +59,35 @@ class Space:
                 counts.update({core(word) for word in text.split()})
         self._words = sorted(word for word, _ in counts.most_common(_MOST_WORDS))
         self._places = {word: place for place, word in enumerate(self._words)}
-        self._vectors = meaning(self._words) if meaning and self._words else np.zeros((0, 1), np.float32)
+        self._others: list[str] = []
+        vectors = np.zeros((0, 1), np.float32)
+        if meaning and self._words:
+            known = {word.casefold() for word in self._words}
+            others = [word for word in dict.fromkeys(meaning.words()) if word.casefold() not in known]
+            self._others = others[: _MOST_WORDS - len(self._words)]
+            vectors = meaning.vectors([*self._words, *self._others])
+        self._vectors, self._other_vectors = vectors[: len(self._words)], vectors[len(self._words) :]
         self._rarity = np.log(len(texts) / np.array([counts[word] for word in self._words], np.float64))
 
     def neighbours(self) -> dict[str, list[str]]:
-        """The words that are nearest to each word, at most `NEAREST`, the nearest first."""
-        words = self._words
+        """The words that are nearest to each word of the task, at most `NEAREST`, the nearest first.
+
+        Among them are words that no text of the task has: of a city, cities that a student would never have met.
+        """
+        words = [*self._words, *self._others]
         if len(words) < 2:
             return {}
+        vectors = np.concatenate([self._vectors, self._other_vectors])
         count = min(NEAREST, len(words) - 1)
         found: dict[str, list[str]] = {}
-        for start in range(0, len(words), _ROWS):
-            near = self._vectors[start : start + _ROWS] @ self._vectors.T
+        for start in range(0, len(self._words), _ROWS):
+            near = self._vectors[start : start + _ROWS] @ vectors.T
             near[np.arange(len(near)), start + np.arange(len(near))] = -np.inf
             # Sorting whole rows would take longer than all else.
             some = np.sort(np.argpartition(-near, count - 1, axis=1)[:, :count], axis=1)
             order = np.argsort(-np.take_along_axis(near, some, axis=1), axis=1, kind="stable")
             best = np.take_along_axis(some, order, axis=1)
-            for word, row in zip(words[start : start + _ROWS], best.tolist(), strict=True):
+            for word, row in zip(self._words[start : start + _ROWS], best.tolist(), strict=True):
                 found[word] = [words[other] for other in row]
         return found
 

@@ -3,9 +3,10 @@
 After Tang et al. (2019), "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks", section 4.3, who
 mask words, replace them by others of their part of speech, and sample n-grams; and Jiao et al. (2020), "TinyBERT",
 section 3.2, who replace words by their neighbours among word vectors. Here words are left out rather than masked,
-since a student never meets a mask; they are replaced by neighbours in the teacher's embedding space, if somebody says
-which these are, else by any word of the task; and parts of two texts are joined, since a student must also learn what
-outweighs what. A view need not be good English, nor keep its text's label: the teacher says what it makes of it.
+since a student never meets a mask; they are replaced by neighbours in the teacher's embedding space, among all words
+that it knows, if somebody says which these are, else by any word of the task; and parts of two texts are joined, since
+a student must also learn what outweighs what. A view need not be good English, nor keep its text's label: the teacher
+says what it makes of it.
 
 Views of pairs are in `pairs`.
 """
