@@ -60,13 +60,13 @@ class Space:
         self._words = sorted(word for word, _ in counts.most_common(_MOST_WORDS))
         self._places = {word: place for place, word in enumerate(self._words)}
         self._others: list[str] = []
-        vectors = np.zeros((0, 1), np.float32)
+        # Those of the task's words first.
+        self._vectors = np.zeros((0, 1), np.float32)
         if meaning and self._words:
             known = {word.casefold() for word in self._words}
             others = [word for word in dict.fromkeys(meaning.words()) if word.casefold() not in known]
             self._others = others[: _MOST_WORDS - len(self._words)]
-            vectors = meaning.vectors([*self._words, *self._others])
-        self._vectors, self._other_vectors = vectors[: len(self._words)], vectors[len(self._words) :]
+            self._vectors = meaning.vectors([*self._words, *self._others])
         self._rarity = np.log(len(texts) / np.array([counts[word] for word in self._words], np.float64))
 
     def neighbours(self) -> dict[str, list[str]]:
@@ -77,17 +77,17 @@ class Space:
         words = [*self._words, *self._others]
         if len(words) < 2:
             return {}
-        vectors = np.concatenate([self._vectors, self._other_vectors])
         count = min(NEAREST, len(words) - 1)
         found: dict[str, list[str]] = {}
         for start in range(0, len(self._words), _ROWS):
-            near = self._vectors[start : start + _ROWS] @ vectors.T
+            end = min(start + _ROWS, len(self._words))
+            near = self._vectors[start:end] @ self._vectors.T
             near[np.arange(len(near)), start + np.arange(len(near))] = -np.inf
             # Sorting whole rows would take longer than all else.
             some = np.sort(np.argpartition(-near, count - 1, axis=1)[:, :count], axis=1)
             order = np.argsort(-np.take_along_axis(near, some, axis=1), axis=1, kind="stable")
             best = np.take_along_axis(some, order, axis=1)
-            for word, row in zip(self._words[start : start + _ROWS], best.tolist(), strict=True):
+            for word, row in zip(self._words[start:end], best.tolist(), strict=True):
                 found[word] = [words[other] for other in row]
         return found
 
@@ -103,7 +103,7 @@ class Space:
         ends = np.cumsum([0, *map(len, places)])
         flat = np.array([place for own in places for place in own], np.int64)
         counted = csr_array((self._rarity[flat], flat, ends), shape=(len(texts), len(self._words)))
-        return _unit(np.asarray(counted @ self._vectors))
+        return _unit(np.asarray(counted @ self._vectors[: len(self._words)]))
 
 
 class Partners:
