@@ -31,8 +31,9 @@ RUNGS = {
     "max_params": "the budget of `compact` and `bag`, never exceeded, embeddings included",
     "max_bytes": "the same in bytes, tokenizer included, in place of max_params",
     "max_length": "longer texts are cut to so many tokens by this rung",
-    "core": 'what a `compact` student reads with; gated convolutions, `"conv"`, learn at 8e-3 by default',
-    "hidden": "its size, units of a GRU in each direction or channels of a convolution: fewer are faster, and leave "
+    "core": "what a `compact` student reads with: a GRU in both directions, one in a single direction, which is "
+    "faster, or gated convolutions, which learn at 8e-3 by default",
+    "hidden": "its size, units of a GRU (in each direction) or channels of a convolution: fewer are faster, and leave "
     "more of the budget to words",
 }
 COMPARE = {"arms": "ways to train the last rung", "seeds": "times that each is trained"}

@@ -14,6 +14,7 @@ from torch import nn
 
 from stepdown import export, tasks
 from stepdown.export import CheckTexts, Description, Form
+from stepdown.recipe.settings import CORES
 from stepdown.runtime import Bundle, Calibration, Classifier, LongTexts, bundle
 from stepdown.students import bag, building, compact, huggingface
 from stepdown.students.model import TextModel
@@ -24,8 +25,8 @@ from tests.test_tokens import HARD_TEXTS
 
 LABELS = ("praise", "blame", "question")
 OWN = (
-    "gru", "gru-pairs", "gru-int8", "gru-multi-label", "gru-long-texts", "conv-regression", "conv-pairs", "bag",
-    "bag-pairs",
+    "gru", "forward-gru", "gru-pairs", "gru-int8", "gru-multi-label", "gru-long-texts", "conv-regression", "conv-pairs",
+    "bag", "bag-pairs",
 )  # fmt: skip
 BERT = ("bert-pairs", "bert-multi-label")
 """Both are one network, as torch takes many seconds to trace one."""
@@ -100,7 +101,8 @@ def classifier(name: str) -> Classifier:
 
 
 def _student(name: str) -> TextModel:
-    core, is_pair = name.split("-")[0], name.endswith("pairs")
+    core = next(core for core in (*CORES, "bag") if name.startswith(core))
+    is_pair = name.endswith("pairs")
     names = ("stars",) if "regression" in name else LABELS
     words = Words(ENTRIES, lowercase=core != "bag", pairs=is_pair)
     if core == "bag":

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from stepdown.errors import ModelError
 from stepdown.export import graphs
+from stepdown.recipe.settings import CORES
 from stepdown.students import budgets, building, saved
 from stepdown.students.budgets import Wanted
 from stepdown.tokens.words import Words
 
-KINDS = [("compact", "gru"), ("compact", "conv"), ("bag", None)]
+KINDS = [*(("compact", core) for core in CORES), ("bag", None)]
 
 
 def vocabulary(size: int, letters: str = "etaoinsr") -> Counter[str]:

@@ -66,6 +66,10 @@ def test_the_published_proportions_at_250k() -> None:
     assert (other.width, other.hidden) == (32, 44)
     assert other.network_parameters == pytest.approx(shape.network_parameters, rel=0.1)
     assert other.describe() == "gated convolution, 20K words"
+    forward = shape_for(250_000, 20_000, 2, "forward-gru")
+    assert (forward.width, forward.hidden) == (32, 84)
+    assert forward.network_parameters == pytest.approx(shape.network_parameters, rel=0.1)
+    assert forward.describe() == "forward GRU, 20K words"
 
 
 @pytest.mark.parametrize("core", CORES)

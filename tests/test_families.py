@@ -15,6 +15,7 @@ from tests.conftest import invoke, write_reviews
 
 RUNGS = {
     "conv": ('model = "compact"\nmax_params = 15_000\ncore = "conv"', "gated convolution, 93 words"),
+    "forward": ('model = "compact"\nmax_params = 15_000\ncore = "forward-gru"', "forward GRU, 93 words"),
     "bag": (
         'model = "bag"\nmax_params = 15_000',
         "bag of 93 words and 3K hashed pairs",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from stepdown import train
 from stepdown.export import graphs, integers
+from stepdown.recipe.settings import CORES
 from stepdown.students import bag, budgets, building, compact, embeddings, families, huggingface, pairs, saved
 from stepdown.students.bag import BagShape
 from stepdown.students.budgets import Wanted
@@ -29,7 +30,7 @@ from tests.test_budgets import measured, vocabulary
 from tests.test_train import HARD, run
 
 ENTRIES = tuple(f"w{index}" for index in range(400))
-KINDS = ["gru", "conv", "bag"]
+KINDS = [*CORES, "bag"]
 kinds = st.sampled_from(KINDS)
 
 

@@ -15,7 +15,7 @@ from stepdown.errors import InputError, ModelError, RecipeError
 from stepdown.ladder import rungs
 from stepdown.pretraining import corpus, masking, sequences, work
 from stepdown.pretraining.fit import Schedule, Update, fit, learner
-from stepdown.recipe.settings import Core
+from stepdown.recipe.settings import CORES, Core
 from stepdown.students import building, embeddings, huggingface, pretrained
 from stepdown.students.compact import CompactNetwork, shape_for
 from stepdown.tokens import Words
@@ -89,7 +89,7 @@ def test_all_of_a_text_is_read_once_in_order_and_without_a_frame() -> None:
 # That it learns
 
 
-@pytest.mark.parametrize("core", ["gru", "conv"])
+@pytest.mark.parametrize("core", CORES)
 def test_it_learns_what_the_words_around_tell(core: Core) -> None:
     schedule = Schedule(120, 32, 1e-2, 0.1, 0.01, seed=0)
     train = sequences.read(WORDS, [sentences(1000)], 32)
@@ -103,7 +103,7 @@ def test_it_learns_what_the_words_around_tell(core: Core) -> None:
     assert after.accuracy.value > 0.5  # by chance 0.08
 
 
-@pytest.mark.parametrize("core", ["gru", "conv"])
+@pytest.mark.parametrize("core", CORES)
 def test_padding_never_changes_what_is_predicted(core: Core) -> None:
     check_padding(small(core), WORDS)
 

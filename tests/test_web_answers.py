@@ -174,7 +174,7 @@ def test_every_tokenizer(name: str, place: Path, answered: Answered, tmp_path: P
     same(answered(name, texts), answers(classifier, texts, 0))
 
 
-@pytest.mark.parametrize("name", ["gru", "conv", "bag"])
+@pytest.mark.parametrize("name", test_pair_students.KINDS)
 def test_every_kind_of_student(name: str, place: Path, answered: Answered, tmp_path: Path) -> None:
     pack(test_pair_students.student(name), place / name, tmp_path, is_pair=True)
     pairs = [list(pair) for pair in as_given(test_pair_students.texts(60), is_pair=True)]

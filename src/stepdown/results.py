@@ -108,8 +108,8 @@ class Spent:
     Attributes:
         max_params, max_bytes: the budget; one of them is None.
         tables: widest first; words stand in the order of their usefulness.
-        core: what reads the words in their order: `gru`, `conv`; None where nothing does.
-        hidden: size of the core: units of a GRU in each direction, channels of a convolution.
+        core: what reads the words in their order: `gru`, `forward-gru`, `conv`; None where nothing does.
+        hidden: size of the core: units of a GRU (in each direction), channels of a convolution.
         table_parameters, network_parameters: in the tables, and in all else.
         coverage: share of the running words of the train texts that the vocabulary holds whole, not in pieces.
     """

@@ -46,7 +46,7 @@ def _compact(network: CompactNetwork) -> onnx.ModelProto:
     pair_nodes, pair_constants = parts.pairs() if shape.is_pair else parts.NOTHING
     table_nodes, table_constants = parts.tables(weights, shape.tiers, shape.width)
     inside_nodes, inside_constants = parts.inside(ids, lengths)
-    recurrent = shape.core == "gru"
+    recurrent = shape.core != "conv"
     word_nodes, word_constants = parts.words(weights, ids, is_pair=shape.is_pair, words_first=recurrent)
     core_nodes, core_constants = (
         parts.gru(weights, shape.hidden, lengths) if recurrent else parts.gated_convolution(weights)

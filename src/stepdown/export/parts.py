@@ -204,8 +204,8 @@ def _others(both: str, name: str) -> list[onnx.NodeProto]:
 
 
 def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
-    """`states` [B, L, 2H] from `words_first` [L, B, columns], as the operator takes them."""
-    ways = [f"core.{way}_gru" for way in ("forward", "backward")]
+    """`states` [B, L, directions · H] from `words_first` [L, B, columns], as the operator takes them."""
+    ways = [f"core.{way}_gru" for way in ("forward", "backward") if f"core.{way}_gru.weight_ih_l0" in weights]
     constants = {
         "W": np.stack([_gates(weights[f"{way}.weight_ih_l0"]) for way in ways]),
         "R": np.stack([_gates(weights[f"{way}.weight_hh_l0"]) for way in ways]),
@@ -225,10 +225,10 @@ def gru(weights: Mapping[str, np.ndarray], hidden: int, lengths: str) -> Part:
             ["words_first", "W", "R", "B", "lengths32"],
             ["directions"],
             hidden_size=hidden,
-            direction="bidirectional",
+            direction="bidirectional" if len(ways) > 1 else "forward",
             linear_before_reset=1,  # as torch computes it
         ),
-        # [L, 2, B, H] → [B, L, 2, H] → [B, L, 2H]
+        # [L, directions, B, H] → [B, L, directions, H] → [B, L, directions · H]
         node("Transpose", ["directions"], ["by_text"], perm=[2, 0, 1, 3]),
         node("Reshape", ["by_text", "flat"], ["states"]),
     ]

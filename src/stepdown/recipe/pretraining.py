@@ -76,7 +76,7 @@ class ModelSpec(fields.Spec):
     max_params: int | None = fields.whole(
         None, LEAST_PARAMS, ": fewer parameters hold no student; try 250_000"
     )
-    core: Core | None = Field(default=None, description='"gru" or "conv"')
+    core: Core | None = Field(default=None, description='"gru", "forward-gru" or "conv"')
     embeddings: str | None = fields.text(
         None, "a folder, a hub id or demo:minilm-l6: whose words lend their vectors, or leave it out"
     )

@@ -164,7 +164,7 @@ class RungSpec(_Spec):
     model: str = _text(..., 'a hub id, a folder, demo:…, "compact" or "bag" with a budget, or "teacher:N"')
     max_params: int | None = _whole(None, LEAST_PARAMS, ": fewer parameters hold no classifier; try 250_000")
     max_bytes: int | None = _whole(None, LEAST_BYTES, ": fewer bytes hold no classifier; try 1_000_000")
-    core: Core | None = Field(default=None, description='"gru" or "conv"')
+    core: Core | None = Field(default=None, description='"gru", "forward-gru" or "conv"')
     hidden: int | None = _whole(None, LEAST_HIDDEN, ", or leave it out for one that suits the budget")
     max_length: int | None = _whole(None, 4, ", or leave it out for data.max_length")
     epochs: int | None = _whole(None, 1)

@@ -13,7 +13,7 @@ from stepdown.tasks import TaskKind
 Kind = Literal["compact", "bag", "huggingface", "teacher-layers"]
 Family = Literal["compact", "bag"]
 Loss = Literal["kl", "mse"]
-Core = Literal["gru", "conv"]
+Core = Literal["gru", "forward-gru", "conv"]
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """Kinds of rung that are built to a budget."""

@@ -207,7 +207,12 @@ def _rung(max_params: int, says: str, max_length: int | None) -> list[str]:
         _line("model", "compact", says),
         _line("max_params", max_params, "never exceeded, embeddings included"),
         _line("max_bytes", 4 * max_params, "instead of max_params: of weights and tokenizer", off=True),
-        _line("core", DEFAULT_CORE, '"conv" reads with gated convolutions instead of a GRU', off=True),
+        _line(
+            "core",
+            DEFAULT_CORE,
+            '"forward-gru" reads in one direction only, faster; "conv" by gated convolutions',
+            off=True,
+        ),
         _line(
             "hidden",
             32,

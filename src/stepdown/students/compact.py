@@ -30,7 +30,7 @@ class CompactShape:
     Attributes:
         tiers: (rows, columns) of each embedding table, widest first; rows follow the vocabulary's order.
         width: columns of the widest rows, the input size of the core; of a core of pairs `pairs.aligned_width` of it.
-        hidden: size of the core: units of a GRU in each direction, channels of a convolution.
+        hidden: size of the core: units of a GRU (in each direction), channels of a convolution.
         classes: outputs.
         core: what reads the words in their order.
         is_pair: whether it reads pairs of texts.

@@ -1,7 +1,7 @@
-"""A bidirectional layer of gated recurrent units on a processor: torch's, with its two passes written out.
+"""A layer of gated recurrent units on a processor, of one direction or two: torch's, with its passes written out.
 
 What torch records for the way back, word by word, are some thirty small operations with a tensor each, and two threads
-wait for each other at every one. Here a word is a few operations in place on both directions together, and the way back
+wait for each other at every one. Here a word is a few operations in place on all directions together, and the way back
 adds the gradients up where they are. It says what `torch.nn.GRU` says, in a half to three quarters of the time, as
 LOG.md tells.
 
@@ -10,6 +10,7 @@ Values are kept [..., units, batch], so that the gates of a word are blocks of m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,24 +20,23 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
-def bidirectional(words: Tensor, ahead: nn.GRU, back: nn.GRU) -> Tensor:
-    """What two layers of one direction say of texts, each of its own order of the words.
+def states(words: Tensor, directions: Sequence[nn.GRU]) -> Tensor:
+    """What layers of one direction say of texts, each of its own order of the words.
 
     With r, z and n the gates of `torch.nn.GRU`: h' = n + z ∘ (h − n), n = tanh(W_n x + b_n + r ∘ q), q = U_n h + c_n.
 
     Args:
-        words: [length, 2, width, batch], in the order in which each direction reads them.
-        ahead: the weights of the first direction, a single layer.
-        back: those of the second, of the same sizes.
+        words: [length, directions, width, batch], in the order in which each direction reads them.
+        directions: the weights of each, single layers of the same sizes.
 
     Returns:
-        states, [length, 2, hidden, batch], in the same order.
+        states, [length, directions, hidden, batch], in the same order.
     """
     of_input, of_state, input_bias, state_bias = (
-        torch.stack([getattr(ahead, f"{name}_l0"), getattr(back, f"{name}_l0")])
+        torch.stack([getattr(layer, f"{name}_l0") for layer in directions])
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
-    hidden = ahead.hidden_size
+    hidden = directions[0].hidden_size
     # torch has the gates as r, z, n. What words go into stands first here, what states go into last: n, r, z, q.
     of_input, input_bias = of_input.roll(hidden, 1), input_bias.roll(hidden, 1)
     kept = input_bias[:, hidden:] + state_bias[:, : 2 * hidden]
@@ -46,7 +46,7 @@ def bidirectional(words: Tensor, ahead: nn.GRU, back: nn.GRU) -> Tensor:
 
 
 class _Layer(torch.autograd.Function):
-    """Of both directions, with weights [2, 3 · hidden, columns] and biases [2, 4 · hidden, 1]."""
+    """Of all directions, with weights [directions, 3 · hidden, columns] and biases [directions, 4 · hidden, 1]."""
 
     @staticmethod
     def forward(ctx: Any, words: Tensor, of_input: Tensor, of_state: Tensor, bias: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ from stepdown.transfer.near import Meaning, Space, core
 # Shortest part of a text that is a view, in words; and the share of words that is left out or replaced.
 _PART = 3
 _SHARE = 0.15
+# Draws of a view, at most, for it to be another text than its own: of nine words none is changed one time in four.
+_DRAWS = 8
 
 KINDS = 4
 """Kinds of view of a single text: a part, words left out, words replaced, parts of two texts joined."""
@@ -81,7 +83,8 @@ class Maker:
 def views(texts: Sequence[str], each: int, seed: int, meaning: Meaning | None = None) -> Iterator[str]:
     """`each` views of every text that has more than two words, text by text.
 
-    In turn: a part, the text with words left out, the text with words replaced, and parts of two texts joined.
+    In turn: a part, the text with words left out, the text with words replaced, and parts of two texts joined. None is
+    the text itself: a few less come where draws bring nothing else, as of three words no part is another text.
 
     Args:
         texts: of the task, single ones.
@@ -91,6 +94,8 @@ def views(texts: Sequence[str], each: int, seed: int, meaning: Meaning | None = 
     """
     maker = Maker(texts, np.random.default_rng(seed), Space(texts, meaning).neighbours())
     for row in maker.long.tolist():
+        own = " ".join(texts[row].split())
         for turn in range(each):
-            if view := maker.view(row, (turn + row) % KINDS):
+            drawn = (maker.view(row, (turn + row) % KINDS) for _ in range(_DRAWS))
+            if view := next((view for view in drawn if view != own), ""):
                 yield view
