@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from stepdown import data, transfer
 from stepdown.data import Dataset
 from stepdown.data.groups import overlap
+from stepdown.data.hashing import Keys
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec, TransferSpec
 from stepdown.tasks import SEPARATOR, joined, parts
-from stepdown.transfer import build, near, views
+from stepdown.transfer import build, near, sieve, views
 from stepdown.transfer.near import Meaning
 from stepdown.transfer.pairs import views_of_pairs
 
@@ -142,6 +143,29 @@ def test_of_equal_texts_the_first_is_kept(dataset: Dataset, tmp_path: Path) -> N
     found = made(dataset, one, two)
     assert set(found.pool) == {*plain, *dataset.unlabeled}
     assert [(source.kept, source.repeated) for source in found.facts.sources] == [(3, 0), (300, 0), (0, 300)]
+
+
+def test_heaps_that_are_too_large_are_spread_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = texts(300, 5)
+    one = write(tmp_path / "one.jsonl", [*plain, *[plain[7]] * 50])
+    two = write(tmp_path / "two.jsonl", [text.upper() for text in plain])
+    whole = made(dataset, one, two, max_texts=200)
+    held: list[int] = []
+    by_rank = sieve._Heaps.by_rank
+
+    def watched(heaps: sieve._Heaps) -> Iterator[tuple[Keys, list[int], list[str]]]:
+        for found in by_rank(heaps):
+            held.append(len(found[2]))
+            yield found
+
+    monkeypatch.setattr(sieve._Heaps, "by_rank", watched)
+    monkeypatch.setattr(sieve, "_MOST_TEXTS", 2)
+    small = made(dataset, one, two, max_texts=200)
+    assert [*small] == [*whole]
+    assert small.facts == whole.facts
+    assert {*held} == {1, 2, 52}, "copies of one text stay together"
 
 
 def test_any_text_comes_back_as_it_was() -> None:

@@ -18,8 +18,10 @@ from stepdown.transfer.pool import Pool
 
 # Words of a sentence that is kept: shorter ones say too little, longer ones are lists and failed cuts.
 SHORTEST, LONGEST = 3, 60
-# Heaps on disk, by the leading bits of a text's rank. One of them at a time is read into memory and sorted.
-_HEAP_BITS = 6
+# Texts are spread over heaps on disk by so many bits of their rank, few enough for the files that a process may open.
+# One heap at a time is read into memory and sorted; one of more texts than that is spread by the next bits first.
+_HEAP_BITS, _RANK_BITS = 6, 64
+_MOST_TEXTS = 65_536
 
 
 class Sieve:
@@ -39,7 +41,7 @@ class Sieve:
     def __init__(self, index: Index, taken: Keys, seed: int = 0) -> None:
         self._index, self._taken = index, KeySet(taken)
         self._salt = hashing.mix(np.array([seed], np.uint64))
-        self._heaps: dict[int, store.Scratch] = {}
+        self._heaps = _Heaps(_HEAP_BITS)
         self._sources: list[tuple[str, bool, Counter[str]]] = []
 
     def pour(
@@ -72,14 +74,7 @@ class Sieve:
         counts["overlapping"] += int(overlapping.sum())
         rows = np.flatnonzero(~known & ~overlapping)
         ranks = hashing.mix(words.whole[rows] ^ self._salt)
-        heaps = ranks >> np.uint64(64 - _HEAP_BITS)
-        source = len(self._sources) - 1
-        for heap in np.unique(heaps).tolist():
-            some = heaps == heap
-            entry = source, ranks[some].tolist(), [block[row] for row in rows[some].tolist()]
-            if heap not in self._heaps:
-                self._heaps[heap] = store.Scratch()
-            self._heaps[heap].add(json.dumps(entry).encode() + b"\n")
+        self._heaps.add(len(self._sources) - 1, ranks, [block[row] for row in rows.tolist()])
 
     def pool(self, most: int | None = None) -> tuple[Pool, tuple[SourceFacts, ...]]:
         """What is kept of everything, and what became of each source's texts. The sieve is empty afterwards.
@@ -97,8 +92,7 @@ class Sieve:
 
     def _kept(self, most: int | None, kept: Counter[int]) -> Iterator[str]:
         room = most
-        for heap in sorted(self._heaps):
-            ranks, sources, texts = _read(self._heaps.pop(heap))
+        for ranks, sources, texts in self._heaps.by_rank():
             # Stable, so that of equal texts the one that was poured first comes first.
             order = np.argsort(ranks, kind="stable")
             again = np.zeros(len(order), np.bool_)
@@ -117,18 +111,55 @@ class Sieve:
                 yield texts[row]
 
 
-def _read(heap: store.Scratch) -> tuple[Keys, list[int], list[str]]:
-    """Rank, source and text of everything on a heap, in the order in which it came."""
-    ranks: list[int] = []
-    sources: list[int] = []
-    texts: list[str] = []
+class _Heaps:
+    """Texts on disk, spread over heaps by their ranks.
+
+    Args:
+        bits: of a rank, from the leading one on, that are the same for all texts of a heap.
+    """
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+        self._heaps: dict[int, store.Scratch] = {}
+        self._texts: Counter[int] = Counter()
+
+    def add(self, source: int, ranks: Keys, texts: list[str]) -> None:
+        """Add texts of a source, each with its rank."""
+        heaps = ranks >> np.uint64(_RANK_BITS - self._bits)
+        for heap in np.unique(heaps).tolist():
+            rows = np.flatnonzero(heaps == heap)
+            entry = source, ranks[rows].tolist(), [texts[row] for row in rows.tolist()]
+            if heap not in self._heaps:
+                self._heaps[heap] = store.Scratch()
+            self._heaps[heap].add(json.dumps(entry).encode() + b"\n")
+            self._texts[heap] += len(rows)
+
+    def by_rank(self) -> Iterator[tuple[Keys, list[int], list[str]]]:
+        """Heap by heap, those of lower ranks first: rank, source and text of each, as they came. Leaves none behind."""
+        for heap in sorted(self._heaps):
+            entries = _entries(self._heaps.pop(heap))
+            if self._texts.pop(heap) > _MOST_TEXTS and self._bits + _HEAP_BITS <= _RANK_BITS:
+                smaller = _Heaps(self._bits + _HEAP_BITS)
+                for source, some, block in entries:
+                    smaller.add(source, np.array(some, np.uint64), block)
+                yield from smaller.by_rank()
+                continue
+            ranks: list[int] = []
+            sources: list[int] = []
+            texts: list[str] = []
+            for source, some, block in entries:
+                ranks += some
+                sources += [source] * len(block)
+                texts += block
+            yield np.array(ranks, np.uint64), sources, texts
+
+
+def _entries(heap: store.Scratch) -> Iterator[tuple[int, list[int], list[str]]]:
+    """What was added to a heap: a source, and ranks and texts of some of its texts."""
     heap.file.seek(0)
     for line in heap.file:
-        source, some, block = json.loads(line)
-        ranks += some
-        sources += [source] * len(block)
-        texts += block
-    return np.array(ranks, np.uint64), sources, texts
+        source, ranks, texts = json.loads(line)
+        yield source, ranks, texts
 
 
 def _facts(source: str, counts: Counter[str], kept: int) -> SourceFacts:
