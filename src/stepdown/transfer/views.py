@@ -22,8 +22,6 @@ from stepdown.transfer.near import Meaning, Space, core
 # Shortest part of a text that is a view, in words; and the share of words that is left out or replaced.
 _PART = 3
 _SHARE = 0.15
-# Draws of a view, at most, for it to be another text than its own: of nine words none is changed one time in four.
-_DRAWS = 8
 
 KINDS = 4
 """Kinds of view of a single text: a part, words left out, words replaced, parts of two texts joined."""
@@ -83,8 +81,7 @@ class Maker:
 def views(texts: Sequence[str], each: int, seed: int, meaning: Meaning | None = None) -> Iterator[str]:
     """`each` views of every text that has more than two words, text by text.
 
-    In turn: a part, the text with words left out, the text with words replaced, and parts of two texts joined. None is
-    the text itself: a few less come where draws bring nothing else, as of three words no part is another text.
+    In turn: a part, the text with words left out, the text with words replaced, and parts of two texts joined.
 
     Args:
         texts: of the task, single ones.
@@ -94,8 +91,6 @@ def views(texts: Sequence[str], each: int, seed: int, meaning: Meaning | None = 
     """
     maker = Maker(texts, np.random.default_rng(seed), Space(texts, meaning).neighbours())
     for row in maker.long.tolist():
-        own = " ".join(texts[row].split())
         for turn in range(each):
-            drawn = (maker.view(row, (turn + row) % KINDS) for _ in range(_DRAWS))
-            if view := next((view for view in drawn if view != own), ""):
+            if view := maker.view(row, (turn + row) % KINDS):
                 yield view
