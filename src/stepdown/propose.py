@@ -23,6 +23,7 @@ from stepdown.recipe import TeacherSpec
 from stepdown.recipe.schema import ARMS, Arm
 from stepdown.recipe.settings import epochs_for, fine_tuning_epochs, rung_length_for, views_for
 from stepdown.recipe.template import USUAL_TEACHER
+from stepdown.tasks import TaskKind
 
 # What the proposed recipe (teacher demo:minilm-l6, compact 1M and 250K, four arms) takes on two cores: 25 minutes for
 # 15,000 texts of 20 words and three views each with three seeds. The teacher and its labels are two fifths and grow
@@ -123,7 +124,7 @@ def propose(
     labelled = {split: int((inferred.labels[split] >= 0).sum()) for split in splits}
     train = splits["train"]
     lengths = hashing.words(train.texts).lengths
-    views, rung_length, seeds, minutes, reason = _sized(lengths)
+    views, rung_length, seeds, minutes, reason = _sized(lengths, task.kind)
     known = inferred.labels["train"][inferred.labels["train"] >= 0]
     return Proposal(
         name=name_of(source),
@@ -176,7 +177,7 @@ def _of_texts(
         raise DataError(f"{train.name}: no rows with a text in {listing(text)}. Expected a text in each.")
     lengths = np.concatenate(parts)
     is_pair = len(text) == 2
-    views, rung_length, seeds, minutes, reason = _sized(lengths)
+    views, rung_length, seeds, minutes, reason = _sized(lengths, "single-label")
     measured = [split for split in found.tables if split != "train"]
     others = [name for name in train.columns if name not in text]
     what = "pairs of texts" if is_pair else "texts"
@@ -228,14 +229,14 @@ def _of_another(teacher: str | None) -> str:
     )
 
 
-def _sized(lengths: NDArray[np.int64]) -> tuple[int, int | None, int, float, str]:
+def _sized(lengths: NDArray[np.int64], kind: TaskKind) -> tuple[int, int | None, int, float, str]:
     """Views, length for the students, and what `fitting_seeds` says, for texts of so many words, int64 [texts]."""
     rung_length = rung_length_for(int(np.quantile(lengths, 0.95)))
     words, by_students = (
         float(np.minimum(lengths, most).mean()) for most in (_MOST_WORDS, rung_length or _MOST_WORDS)
     )
     views = views_for(len(lengths), words)
-    return views, rung_length, *fitting_seeds(len(lengths), words, views, by_students)
+    return views, rung_length, *fitting_seeds(len(lengths), words, views, by_students, kind=kind)
 
 
 def _lengths(lengths: NDArray[np.int64], rung_length: int | None) -> str:
@@ -290,7 +291,12 @@ def _cut(lengths: NDArray[np.int64], rung_length: int | None) -> str:
 
 
 def fitting_seeds(
-    texts: int, words: float, views: int = 0, by_students: float | None = None
+    texts: int,
+    words: float,
+    views: int = 0,
+    by_students: float | None = None,
+    *,
+    kind: TaskKind = "single-label",
 ) -> tuple[int, float, str]:
     """How many seeds, at most three, finish within the time that a first run should take.
 
@@ -299,12 +305,14 @@ def fitting_seeds(
         words: mean of those that the teacher reads of a text.
         views: of each of them.
         by_students: mean of those that students read of a text; None for as many.
+        kind: of task, by which the teacher's fine-tuning goes.
 
     Returns:
         the seeds, the minutes that they take on two cores (estimated), and both in a sentence.
     """
     learnt = texts * (1 + views)
-    asked = _STEP * fine_tuning_epochs(texts, TeacherSpec.model_fields["batch_size"].default) * texts + learnt
+    epochs = fine_tuning_epochs(texts, TeacherSpec.model_fields["batch_size"].default, kind)
+    asked = _STEP * epochs * texts + learnt
     shared = _SHARED * asked / _ASKED
     per_seed = _PER_SEED * learnt * epochs_for(learnt) / _READ
     students = words if by_students is None else by_students

@@ -229,7 +229,9 @@ def _cost(
     if cell.position == 0:
         epochs = 0
         if pace.built.trained:
-            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(labelled, pace.built.batch_size)
+            epochs = context.recipe.teacher.epochs or fine_tuning_epochs(
+                labelled, pace.built.batch_size, context.dataset.task.kind
+            )
         learned = epochs * labelled
         measured += max(1, epochs) * len(context.dataset.selection.texts)
     else:

@@ -51,7 +51,7 @@ def take(context: Context, cell: Cell, seed: int) -> tuple[TextModel, dict[str, 
         model, notes = taken.model, (*found.notes, *taken.notes)
         facts: dict[str, Any] = {"fine_tuned": False}
     else:
-        epochs = spec.epochs or fine_tuning_epochs(len(dataset.train.texts), spec.batch_size)
+        epochs = spec.epochs or fine_tuning_epochs(len(dataset.train.texts), spec.batch_size, task.kind)
         rate = spec.learning_rate or fine_tuning_rate(model.parameters)
         schedule = train.Schedule(epochs, spec.batch_size, rate, seed=seed)
         unit = unit_of(task, dataset.train.labels)

@@ -217,12 +217,16 @@ def fine_tuning_rate(parameters: int) -> float:
     return 1e-4 if parameters < 50_000_000 else 5e-5 if parameters < 200_000_000 else 2e-5
 
 
-def fine_tuning_epochs(texts: int, batch_size: int) -> int:
-    """Passes over the labelled texts: enough for 1,200 updates, between 3 and 12.
+def fine_tuning_epochs(texts: int, batch_size: int, kind: TaskKind) -> int:
+    """Passes over the labelled texts: enough for 1,200 updates, of several labels for 4,000, between 3 and 12.
 
     With few texts a fixed number of passes stops long before the head is trained; LOG.md has the case of 77 classes.
+    Where each of many labels is rare, that takes longer still (28 emotions, LOG.md).
     """
-    return min(12, max(3, round(1200 / max(1, texts / batch_size))))
+    return min(12, max(3, round(_UPDATES[kind] / max(1, texts / batch_size))))
+
+
+_UPDATES: Mapping[TaskKind, int] = {"single-label": 1200, "multi-label": 4000, "regression": 1200}
 
 
 def is_pretrained(model: str) -> bool:
