@@ -1177,7 +1177,7 @@ def test_settings_that_go_by_the_data_stay_within_bounds() -> None:
     assert [batch_size_for(n) for n in (1, 1_000, 8_000, 100_000, 10_000_000)] == [16, 16, 125, 384, 384]
     counts = (20, 2_000, 8_000, 15_000, 40_000, 500_000)
     assert [fine_tuning_epochs(n, 32, "single-label") for n in counts] == [12, 12, 5, 3, 3, 3]
-    assert [fine_tuning_epochs(n, 32, "multi-label") for n in counts] == [12, 12, 12, 9, 3, 3]
+    assert [fine_tuning_epochs(n, 32, "multi-label") for n in counts] == [12, 12, 10, 5, 3, 3]
     assert [fine_tuning_rate(n) for n in (22_000_000, 110_000_000, 335_000_000)] == [1e-4, 5e-5, 2e-5]
 
 

@@ -218,7 +218,7 @@ def fine_tuning_rate(parameters: int) -> float:
 
 
 def fine_tuning_epochs(texts: int, batch_size: int, kind: TaskKind) -> int:
-    """Passes over the labelled texts: enough for 1,200 updates, of several labels for 4,000, between 3 and 12.
+    """Passes over the labelled texts: enough for 1,200 updates, of several labels for 2,500, between 3 and 12.
 
     With few texts a fixed number of passes stops long before the head is trained; LOG.md has the case of 77 classes.
     Where each of many labels is rare, that takes longer still (28 emotions, LOG.md).
@@ -226,7 +226,7 @@ def fine_tuning_epochs(texts: int, batch_size: int, kind: TaskKind) -> int:
     return min(12, max(3, round(_UPDATES[kind] / max(1, texts / batch_size))))
 
 
-_UPDATES: Mapping[TaskKind, int] = {"single-label": 1200, "multi-label": 4000, "regression": 1200}
+_UPDATES: Mapping[TaskKind, int] = {"single-label": 1200, "multi-label": 2500, "regression": 1200}
 
 
 def is_pretrained(model: str) -> bool:
