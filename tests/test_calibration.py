@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize, special
 
 from stepdown import evaluate
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.errors import CheckError
 from stepdown.evaluate import Answered, Said, answered, calibrate
 from stepdown.outputs import UNCALIBRATED, Calibration, abstaining, probabilities

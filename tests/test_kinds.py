@@ -10,7 +10,7 @@ from scipy import stats
 
 from stepdown import evaluate, losses, train
 from stepdown.compare import Pair, compare
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.evaluate import Said, multi_label, regression
 from stepdown.objectives import Objective
 from stepdown.outputs import Calibration

@@ -1,6 +1,7 @@
 """The rooms of the package form one line, and what runs a bundle needs nothing that trains."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,26 @@ def test_a_room_imports_only_from_rooms_before_it(path: Path) -> None:
         return
     allowed = set(ROOMS[: ROOMS.index(room) + 1])
     assert _imports(path) <= allowed
+
+
+def _module(path: Path) -> str:
+    return ".".join(("stepdown", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def _modules_imported(path: Path, modules: set[str]) -> set[str]:
+    """Modules that a module imports, type-checking blocks included; a name of a package is of its `__init__`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in modules:
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= named & modules or {node.module}
+    return found
+
+
+def test_no_module_needs_one_that_needs_it() -> None:
+    paths = {_module(path): path for path in SOURCE.rglob("*.py")}
+    needs = {module: _modules_imported(path, set(paths)) for module, path in paths.items()}
+    graphlib.TopologicalSorter(needs).prepare()  # raises CycleError, which names them
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from accelerate import Accelerator
 from test_report import a_run, facts
 
 from stepdown import packing, recipe, tasks, transfer
-from stepdown.data.dataset import Dataset, Split, Task
+from stepdown.data.dataset import Dataset, Split
+from stepdown.data.task import Task
 from stepdown.errors import CheckError, InputError
 from stepdown.ladder.context import Context
 from stepdown.ladder.plan import plan

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.errors import ModelError
 from stepdown.matching import align
 from stepdown.students import huggingface

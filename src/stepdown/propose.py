@@ -15,8 +15,8 @@ from stepdown.data import columns as reading
 from stepdown.data import hashing, read
 from stepdown.data.choose import Columns, choose, choose_texts, guess_separator
 from stepdown.data.columns import Rows
-from stepdown.data.dataset import Task
 from stepdown.data.table import Table, listing
+from stepdown.data.task import Task
 from stepdown.data.understand import Stated, understand
 from stepdown.errors import DataError
 from stepdown.recipe import TeacherSpec

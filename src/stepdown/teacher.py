@@ -12,7 +12,8 @@ from accelerate import Accelerator
 from torch import nn
 
 from stepdown import evaluate, train
-from stepdown.data.dataset import Split, Task
+from stepdown.data.dataset import Split
+from stepdown.data.task import Task
 from stepdown.errors import ModelError
 from stepdown.objectives import Objective
 from stepdown.students.heads import linear_head, unit_of

@@ -12,7 +12,7 @@ from stepdown import assets, compare, data
 from stepdown import evaluate as measures
 from stepdown.classifiers import Named, named
 from stepdown.cli.fetching import Fetching
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.data.dataset import Split, Task
+from stepdown.data.dataset import Split
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind, joined, single
 

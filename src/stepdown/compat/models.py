@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from stepdown import assets, store, tokens
 from stepdown.compat import columns
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.errors import InputError, ModelError
 from stepdown.students import huggingface, saved
 from stepdown.students.huggingface import quiet

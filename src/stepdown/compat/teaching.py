@@ -13,7 +13,8 @@ import torch
 
 from stepdown import evaluate, matching, store, targets, teacher
 from stepdown.compat.columns import names
-from stepdown.data.dataset import Split, Task
+from stepdown.data.dataset import Split
+from stepdown.data.task import Task
 from stepdown.errors import ModelError
 from stepdown.students.model import TextModel
 from stepdown.students.transformer import HuggingFaceNetwork

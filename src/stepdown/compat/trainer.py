@@ -16,7 +16,8 @@ from stepdown import evaluate, train
 from stepdown.compat import arguments, columns, models, teaching
 from stepdown.compat.arguments import Arguments
 from stepdown.compat.columns import Columns, Labels
-from stepdown.data.dataset import Split, Task
+from stepdown.data.dataset import Split
+from stepdown.data.task import Task
 from stepdown.errors import DataError, InputError
 from stepdown.objectives import Objective
 from stepdown.students.model import fast_precision, logits

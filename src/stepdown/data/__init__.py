@@ -8,6 +8,7 @@ choose      which columns hold the text and the label
 columns     what stands in them
 scores      numbers that a teacher gave to texts, as they stand there
 lists       lists of labels that are written as text
+task        what is to be said of a text
 infer       what the labels mean, together with:
 labels      what all of them say
 classes     one of several
@@ -24,15 +25,17 @@ draw        which groups a cut takes
 held_out    the cut of one split
 split       the three splits
 facts       what was found and done, for people
+dataset     what comes of it
 load        all of it
 measured    labelled texts for a finished model
 """
 
-from stepdown.data.dataset import Dataset, Split, Task
+from stepdown.data.dataset import Dataset, Split
 from stepdown.data.facts import Facts
 from stepdown.data.load import FromTeacher, load
 from stepdown.data.measured import labelled_split
 from stepdown.data.soft_labels import SoftLabels, Wanted
+from stepdown.data.task import Task
 
 __all__ = [
     "Dataset",

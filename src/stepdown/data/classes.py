@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stepdown.data.dataset import Task
 from stepdown.data.labels import NUMBER, Inferred, Met, check_labels, named
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from stepdown.data.choose import SWITCHES
-from stepdown.data.dataset import Task
 from stepdown.data.labels import NUMBER, Inferred, Met, check_labels, named
 from stepdown.data.table import listing
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from stepdown.data.choose import Columns
 from stepdown.data.columns import Label, Rows, Values
-from stepdown.data.dataset import Task
 from stepdown.data.table import did_you_mean, listing
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 
 # A leading zero ("007") makes a code, not a number.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stepdown.data import read
 from stepdown.data.columns import Rows
-from stepdown.data.dataset import Dataset, Split, Task
+from stepdown.data.dataset import Dataset, Split
 from stepdown.data.facts import Conflicts, Facts, Lengths, Removed, SplitFacts, Spread
 from stepdown.data.held_out import Part, Story
 from stepdown.data.labels import Inferred
@@ -19,6 +19,7 @@ from stepdown.data.soft_labels import SoftLabels, Wanted, gathered
 from stepdown.data.split import cut, overlap_between
 from stepdown.data.strata import Strata
 from stepdown.data.table import listing
+from stepdown.data.task import Task
 from stepdown.data.understand import Stated, choose_columns, understand
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec

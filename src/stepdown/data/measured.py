@@ -11,11 +11,12 @@ from stepdown.data import columns as reading
 from stepdown.data import read
 from stepdown.data.choose import Columns, choose, guess_separator
 from stepdown.data.columns import Values
-from stepdown.data.dataset import Split, Task
+from stepdown.data.dataset import Split
 from stepdown.data.labels import Met
 from stepdown.data.model_labels import by_names
 from stepdown.data.names import names_of
 from stepdown.data.table import Table, listing
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
 

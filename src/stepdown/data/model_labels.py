@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stepdown.data import label_sets, quantities
-from stepdown.data.dataset import Task
 from stepdown.data.infer import label_lists
 from stepdown.data.labels import Inferred, Met
 from stepdown.data.table import did_you_mean, listing
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stepdown.data.dataset import Task
 from stepdown.data.labels import NUMBER, Inferred, Met
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.data.dataset import Task
 from stepdown.data.table import listing
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 from stepdown.recipe import Scores
 from stepdown.tasks import TaskKind

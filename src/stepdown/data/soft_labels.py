@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from stepdown import store
 from stepdown.data import columns as reading
 from stepdown.data.columns import Rows
-from stepdown.data.dataset import Task
 from stepdown.data.score_forms import ScoreForm, understood
 from stepdown.data.scores import ScoreReader
 from stepdown.data.table import Table, listing
+from stepdown.data.task import Task
 from stepdown.recipe import Scores
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.tasks import TaskKind
 
 Ints = NDArray[np.int64]

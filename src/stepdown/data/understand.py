@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from stepdown.data import columns as reading
 from stepdown.data.choose import Columns, choose
 from stepdown.data.columns import Rows, Values
-from stepdown.data.dataset import Task
 from stepdown.data.infer import infer
 from stepdown.data.labels import Inferred, Met
 from stepdown.data.model_labels import by_names
@@ -17,6 +16,7 @@ from stepdown.data.read import Found
 from stepdown.data.score_forms import task_of
 from stepdown.data.scores import ScoreReader
 from stepdown.data.table import Table, listing
+from stepdown.data.task import Task
 from stepdown.errors import DataError
 from stepdown.tasks import TaskKind
 

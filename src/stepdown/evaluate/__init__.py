@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.evaluate import chance, multi_label, regression, single_label
 from stepdown.evaluate.abstaining import Answered, answered
 from stepdown.evaluate.calibration import Fit, calibrate, without_labels

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.evaluate.intervals import Floats, Ints, require_finite
 from stepdown.outputs import UNCALIBRATED, Calibration, probabilities
 

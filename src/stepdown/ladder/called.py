@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from stepdown import store, targets
-from stepdown.data.dataset import Task
 from stepdown.data.score_forms import ScoreForm, understood
+from stepdown.data.task import Task
 from stepdown.errors import DataError, ModelError
 from stepdown.recipe import Scores
 from stepdown.tasks import parts

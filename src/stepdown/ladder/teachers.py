@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from stepdown import evaluate, losses, matching, teacher, train
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.errors import ModelError
 from stepdown.ladder.context import Begun, Context, Trained
 from stepdown.ladder.plan import Cell

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepdown.data.dataset import Task
+from stepdown.data.task import Task
 from stepdown.errors import ModelError
 from stepdown.students.model import TextModel
 
