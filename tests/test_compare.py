@@ -17,6 +17,7 @@ from stepdown.compare import (
     compare,
     holm,
     holm_levels,
+    mean_interval,
     sentence,
     share_interval,
 )
@@ -409,3 +410,17 @@ def test_narrow_intervals_are_told_to_the_hundredth_and_zero_has_no_sign() -> No
     words = sentence(replace(EXAMPLE, difference=-0.00001, low=-0.002, high=0.002, resolution=0.00271))
     assert "0.00 points (−0.20 to +0.20)" in words
     assert "0.28 points or more" in words
+
+
+def test_correlations_may_differ_by_more_than_1() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.95, 0.4, (1, 200)), rng.normal(-0.9, 0.4, (1, 200))
+    found = compare([Pair("model", "a", "b", a, b)], "pearson")[0]
+    assert -2.0 < found.low < found.difference < found.high < -1.7
+    assert compare([Pair("model", "a", "b", a, a - 3)], "pearson")[0].low == -2.0
+
+
+def test_the_interval_of_an_f1_ends_at_0() -> None:
+    values = np.random.default_rng(0).normal(0.05, 1.0, (3, 30))
+    assert mean_interval(values, "micro_f1").low == 0.0
+    assert mean_interval(values, "pearson").low < 0.0

@@ -307,6 +307,22 @@ def test_many_fractions_are_a_quantity_and_it_is_said(tmp_path: Path) -> None:
             load(tmp_path / "a.jsonl", **spec)
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (["0.1234567", "0.1234568"], ("0.1234567", "0.1234568")),
+        (["9007199254740992", "9007199254740993"], ("9007199254740992", "9007199254740993")),
+        (["1.0", "2"], ("1", "2")),
+        ([float(np.float32(1.1)), 2.5], ("1.1", "2.5")),
+    ],
+)
+def test_numbers_that_are_classes_are_told_apart(
+    tmp_path: Path, values: list[str | float], names: tuple[str, ...]
+) -> None:
+    found = load(labels_in(tmp_path / "a.jsonl", values * 30), task="single-label")
+    assert found.task.label_names == names
+
+
 def test_any_numbers_are_a_quantity_where_the_recipe_says_so(tmp_path: Path) -> None:
     path = labels_in(tmp_path / "a.jsonl", [1, "2", 3.0, " 4.5e0 ", "+.5", None] * 20)
     found = load(path, task="regression")

@@ -9,7 +9,7 @@ from scipy import stats
 
 from stepdown import evaluate, losses
 from stepdown.errors import CheckError
-from stepdown.evaluate import intervals, median, proportion, single_label
+from stepdown.evaluate import intervals, proportion, single_label
 from stepdown.evaluate.chance import chance, chance_test
 from stepdown.evaluate.single_label import measure
 
@@ -202,24 +202,18 @@ def test_correct_is_what_accuracy_counts() -> None:
     assert right.mean() == measure(logits, labels)["accuracy"].value
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 6, 9, 40, 41])
-def test_the_interval_of_a_median_is_made_of_order_statistics(n: int) -> None:
-    values = np.random.default_rng(n).permutation(np.arange(float(n)))
-    found = median(values)
-    assert found.value == np.median(values)
-    assert found.low + found.high == n - 1
-    inside = stats.binom.cdf(n - found.low - 1, n, 0.5) - stats.binom.cdf(found.low, n, 0.5)
-    assert inside >= 0.95 or found.low == 0
-
-
-def test_the_median_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="no value"):
-        median(np.array([]))
-
-
 def test_a_trained_teacher_is_not_near_chance() -> None:
     assert not chance_test(*sample(200, 2)).near
     assert not chance_test(*sample(300, 77, skill=3.0)).near
+
+
+def test_texts_of_one_label_tell_nothing_of_a_model_that_mostly_says_it() -> None:
+    labels = np.zeros(50, np.int64)
+    right = np.tile(np.array([2.0, -2.0], np.float32), (50, 1))
+    assert not chance_test(right, labels).near
+    assert chance_test(right, labels).unsure
+    assert chance_test(-right, labels).near
+    assert chance_test(right, np.arange(50) % 2).near, "one answer to every text"
 
 
 @pytest.mark.parametrize("skill", [0.0, -1.5])

@@ -192,12 +192,21 @@ def test_a_student_learns_numbers_in_any_unit() -> None:
     values, labels = np.unique(truth * 5000.0 + 1e5, return_inverse=True)
     task = Task("regression", model.label_names, values.astype(np.float32)[:, None])
     unit = heads.unit_of(task, labels)
-    assert unit is not None
-    heads.restore(model, unit)
+    heads.begin(model, task.truth(labels))
     objective = Objective(0, 1, task=task.kind, answers=task.answers, unit=unit)
     said = learn(model, texts, labels, objective)[:, 0]
     assert abs(said.mean() - (truth * 5000 + 1e5).mean()) < 500
     assert np.corrcoef(said, truth)[0, 1] > 0.95
+
+
+def test_several_labels_begin_at_their_shares() -> None:
+    model, texts = student(3, "multi-label")
+    before = logits(model, model.encode(texts))
+    answers = np.zeros((8, 3), np.float32)
+    answers[:2, 0], answers[:, 1] = 1, 1
+    heads.begin(model, answers)
+    share = np.array([2.5, 8.5, 0.5]) / 9  # half a text more on either side
+    assert np.allclose(logits(model, model.encode(texts)) - before, np.log(share / (1 - share)), atol=1e-4)
 
 
 def test_a_unit_is_put_on_and_taken_off_without_a_trace() -> None:

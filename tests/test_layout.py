@@ -62,6 +62,9 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stepdown."):
             found.add((node.module or "").split(".")[1])
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names if alias.name.startswith("stepdown.")]
+            found |= {name[1] for name in names}
     return found - {"__version__"}
 
 
@@ -84,7 +87,10 @@ def _modules_imported(path: Path, modules: set[str]) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module in modules:
             named = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= named & modules or {node.module}
+            # The package itself loads what it offers when it is asked for.
+            found |= named & modules or {node.module} - {"stepdown"}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & modules
     return found
 
 

@@ -6,21 +6,29 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from websites import own_cache
 
 from stepdown import Classifier, packing, recipe, runs, store
 from stepdown.errors import HubError, InputError, ModelError, StoreError
-from stepdown.ladder import cells
+from stepdown.ladder import cells, finished
 from stepdown.ladder.context import Ended, Happening
 from stepdown.ladder.estimate import estimate
+from stepdown.ladder.plan import Cell
 from stepdown.runtime import LongTexts, Source, bundle
+from stepdown.students import huggingface
+from stepdown.students import model as model_room
+from stepdown.targets import ModelLabeller
 from tests.conftest import corpus, invoke, make_teacher, run_by_two, write_reviews
 
 Recipes = Callable[..., Path]
@@ -226,9 +234,13 @@ def _by_id(results: dict) -> dict[str, dict]:
     return {cell["id"]: cell for cell in results["cells"]}
 
 
-def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recipes, tmp_path: Path) -> None:
+def test_killed_and_started_again_it_equals_an_undisturbed_run(
+    toy_recipe: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = toy_recipe()
     whole, _ = run(path, tmp_path / "whole")
+    # With a cache of its own: targets of the undisturbed run would make any two runs equal.
+    monkeypatch.setenv("STEPDOWN_CACHE", str(tmp_path / "another cache"))
     command = [sys.executable, "-m", "stepdown", "run", str(path), "--out", str(tmp_path / "killed")]
     started = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ)
     deadline = time.monotonic() + 120
@@ -241,6 +253,70 @@ def test_killed_and_started_again_it_equals_an_undisturbed_run(toy_recipe: Recip
     resumed, worked = run(path, tmp_path / "killed")
     assert "teacher" not in worked
     assert told(resumed) == told(whole)
+
+
+def test_what_cards_tell_is_told_anew_when_the_recipe_says_otherwise(
+    toy_recipe: Recipes, tmp_path: Path
+) -> None:
+    path = toy_recipe(arms='["one-hop"]')
+    source = '\n[[sources]]\nname = "one/data"\nrole = "data"\nlicence = "{}"\n'
+    plain = path.read_text(encoding="utf-8")
+    for licence in ("Apache-2.0", "CC-BY-NC-4.0"):
+        path.write_text(plain + source.format(licence), encoding="utf-8")
+        done = invoke("run", path, "--out", tmp_path / "run")
+        assert done.exit_code == 0, done.output
+        about = json.loads((tmp_path / "run" / "bundle" / "bundle.json").read_text(encoding="utf-8"))
+        assert [one["licence"] for one in about["sources"]] == [licence]
+        assert licence in (tmp_path / "run" / "recipe.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("library", ["transformers", "tokenizers", "torch"])
+def test_another_version_of_a_library_makes_cells_and_targets_anew(
+    toy_recipe: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    context = runs.open_run(recipe.load(toy_recipe()), tmp_path / "run")
+    model = huggingface.load(context.models[context.recipe.teacher.model[0]], ("a", "b"), max_length=16).model
+    labeller = ModelLabeller(model, "a teacher", torch.float32)
+
+    def keys() -> tuple[str, str]:
+        return finished.key(context, context.plan.cells[0]), labeller.key("a chunk")
+
+    before = keys()
+    assert keys() == before
+    monkeypatch.setattr(getattr(model_room, library), "__version__", "99")
+    assert not set(keys()) & set(before)
+
+
+def test_a_process_that_looks_late_does_not_leave_the_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two processes, here threads, the main one could finish a mean of teachers before the other had looked."""
+    barrier = threading.Barrier(2, timeout=20)
+
+    def manifest_of(context: SimpleNamespace, cell: Cell) -> dict | None:
+        time.sleep(0 if context.accelerator.is_main_process else 0.3)
+        return store.finished(context.folder(cell), "key")
+
+    monkeypatch.setattr(cells, "manifest_of", manifest_of)
+    monkeypatch.setattr(cells, "key", lambda context, cell: "key")
+    monkeypatch.setattr(cells, "_kept", lambda *_: {"metrics": {}, "model": "a mean"})
+
+    def process(is_main: bool) -> list[str]:
+        told: list[str] = []
+        context = SimpleNamespace(
+            accelerator=SimpleNamespace(wait_for_everyone=barrier.wait, is_main_process=is_main),
+            folder=lambda cell: tmp_path / cell.id,
+            tell=lambda happening: told.append(type(happening).__name__),
+            given=None,
+            manifests={},
+            trained={},
+            metric="accuracy",
+        )
+        cells.work(context, Cell("teacher", 0, None, 0, ("teacher-1", "teacher-2")))  # type: ignore[arg-type]
+        return told
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(process, (True, False))) == [["Begun", "Ended"]] * 2
 
 
 def test_a_teacher_that_knows_nothing_stops_the_run(toy_recipe: Recipes, tmp_path: Path) -> None:

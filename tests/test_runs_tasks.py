@@ -97,6 +97,22 @@ def test_a_run_that_predicts_a_number(tmp_path: Path, scale: float) -> None:
     json.dumps(done.results, allow_nan=False)
 
 
+def test_a_rung_that_predicts_the_number_already_begins_where_it_is(tmp_path: Path) -> None:
+    """Its head is in the data's unit: brought there once more, it would begin far from what it knows."""
+    texts, told = texts_and_words(300)
+    values = [40 + 5.0 * (len(said & set(GOOD)) - len(said & set(BAD))) for said in told]
+    write(tmp_path / "data.csv", ["text", "stars"], [[t, v] for t, v in zip(texts, values, strict=True)])
+    wanted = recipe(tmp_path, {"text": "text", "label": "stars", "task": "regression"}, ("one-hop",))
+    run(tmp_path, wanted)
+    top = tmp_path / "run" / "cells" / "teacher"
+    rung = {"model": str(top), "epochs": 1, "learning_rate": 1e-9}
+    again = stepdown.run(
+        wanted | {"teacher": {"model": str(top)}, "rungs": [rung]}, out=tmp_path / "again"
+    ).results["cells"]
+    errors = {cell["id"]: cell["metrics"]["rmse"]["value"] for cell in again}
+    assert errors["rung1-one-hop-seed0"] == pytest.approx(errors["teacher"], rel=0.02)
+
+
 def test_a_run_on_pairs(tmp_path: Path) -> None:
     texts, told = texts_and_words(500)
     # All that matters is in the second text.

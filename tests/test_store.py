@@ -631,3 +631,10 @@ print(sorted(heavy & set(sys.modules)))
 """
     out, err = start(code).communicate()
     assert out.strip() == "[]", err
+
+
+def test_a_line_of_a_log_is_json_whatever_the_loss(tmp_path: Path) -> None:
+    with store.append(tmp_path / "log.jsonl") as add:
+        add({"loss": float("nan"), "rate": float("inf"), "epoch": 1})
+    line = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert (line["loss"], line["rate"], line["epoch"]) == (None, None, 1)

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from accelerate import Accelerator
 
+from stepdown.data import Split
 from stepdown.data.task import Task
-from stepdown.errors import ModelError
+from stepdown.errors import CheckError, ModelError
 from stepdown.matching import align
-from stepdown.students import huggingface
+from stepdown.students import heads, huggingface
 from stepdown.students.model import TextModel, logits
 from stepdown.tasks import TaskKind
-from stepdown.teacher import for_two_classes, in_unit_of, reorder, require_kind
+from stepdown.teacher import fine_tune, for_two_classes, in_unit_of, line_to_unit, reorder, require_kind
+from stepdown.train import Schedule
 from tests.conftest import make_teacher
 
 LABELS = np.array([0, 1, 1, 0] * 25)
@@ -200,15 +204,41 @@ def test_one_output_for_two_classes_is_the_log_odds_of_the_second(tmp_path: Path
 
 def test_numbers_in_another_unit_are_brought_into_the_datas(tmp_path: Path) -> None:
     found = a_teacher(tmp_path / "t", 1, "regression")
-    said = logits(found, found.encode(TEXTS))[:, 0]
+    said = np.tile(logits(found, found.encode(TEXTS))[:, 0], 3)
     truth = 5 * said + 2
     scaled, note = in_unit_of(found, said, truth, "score")
     assert scaled.label_names == ("score",)
     assert "5 · number + 2" in (note or "")
-    assert np.abs(logits(scaled, scaled.encode(TEXTS))[:, 0] - truth).max() < 1e-4
-    same, note = in_unit_of(found, said, said + np.array([0.1, -0.1, 0.1, -0.1]) * said.std(), "score")
+    assert np.abs(np.tile(logits(scaled, scaled.encode(TEXTS))[:, 0], 3) - truth).max() < 1e-4
+    same, note = in_unit_of(found, said, said + np.tile([0.1, -0.1], 6) * said.std(), "score")
     assert note is None
     assert same.network is found.network
+
+
+def test_two_texts_tell_no_unit() -> None:
+    """There is a line through any two points."""
+    assert line_to_unit(np.array([1.0, 2.0]), np.array([1.1, 1.9])) is None
+    said = np.arange(10.0)
+    assert line_to_unit(said, 5 * said) == pytest.approx((5, 0))
+
+
+def test_a_teacher_of_numbers_whose_training_diverges_is_told_so(tmp_path: Path) -> None:
+    model = a_teacher(tmp_path / "t", 1, "regression")
+    with torch.no_grad():
+        heads.linear_head(model).weight.fill_(np.inf)
+    numbers = np.arange(len(TEXTS), dtype=np.float32)[:, None]
+    split = Split(TEXTS, np.arange(len(TEXTS)))
+    with pytest.raises(CheckError, match=r"not finite.*try a lower learning rate"):
+        fine_tune(
+            model,
+            split,
+            split,
+            Task("regression", ("score",), numbers),
+            Schedule(1, 4, 1e-3),
+            accelerator=Accelerator(cpu=True),
+            precision=torch.float32,
+            on_event=lambda event: None,
+        )
 
 
 def test_sets_of_labels_without_names_are_matched_by_agreement() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from stepdown import train
 from stepdown.objectives import Objective
@@ -109,6 +110,26 @@ def test_training_leaves_the_callers_random_numbers_alone() -> None:
     torch.manual_seed(5)
     run(model, examples(model), HARD, SCHEDULE)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_whoever_watches_the_training_has_random_numbers_of_its_own(tmp_path: Path) -> None:
+    """With dropout, so that the training draws too."""
+    folder = make_teacher(tmp_path / "teacher", hidden_dropout_prob=0.5)
+
+    def trained(*, watched: bool) -> tuple[Tensor, list[Tensor]]:
+        model = huggingface.load(folder, ("no", "yes"), max_length=32, seed=0).model
+        torch.manual_seed(5)
+        drawn = []
+        for _ in train.fit(model, examples(model, 64), HARD, SCHEDULE, accelerator=Accelerator(cpu=True)):
+            if watched:
+                drawn.append(torch.rand(1))
+        return torch.cat([parameter.flatten() for parameter in model.network.parameters()]), drawn
+
+    alone, _ = trained(watched=False)
+    watched, drawn = trained(watched=True)
+    assert torch.equal(alone, watched)
+    torch.manual_seed(5)
+    assert torch.equal(torch.cat(drawn), torch.rand(len(drawn)))
 
 
 def test_every_text_is_seen_once_an_epoch() -> None:

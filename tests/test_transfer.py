@@ -318,6 +318,14 @@ def test_only_frequent_words_have_vectors(monkeypatch: pytest.MonkeyPatch) -> No
     assert space.of(["rare", "", "rare a"]).any(1).tolist() == [False, False, True]
 
 
+def test_of_equally_frequent_words_the_first_have_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words of a text are counted as a set, which every process has in another order."""
+    monkeypatch.setattr(near, "_MOST_WORDS", 4)
+    words = [f"word{letter}" for letter in "zyxwvutsrqponmlkjihgfedcba"]
+    found = near.Space([" ".join(words)] * 2, like(tuple(words)))
+    assert set(found.neighbours()) == set(sorted(words)[:4])
+
+
 # --- views of pairs -----------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from stepdown.evaluate import LEVEL, Floats, Metric, proportion, wilson
+from stepdown.evaluate import LEVEL, Floats, Metric, MetricName, lowest, proportion, wilson
 
 Verdict = Literal["better", "worse", "no difference shown"]
 Kind = Literal["arm", "rung", "model"]
@@ -139,7 +139,7 @@ class _Mean:
     basis: Basis
 
 
-def compare(pairs: Sequence[Pair], metric: str = "accuracy") -> list[Comparison]:
+def compare(pairs: Sequence[Pair], metric: MetricName = "accuracy") -> list[Comparison]:
     """Compares each pair; together they are the family over which Holm (1979) keeps false verdicts below 5%.
 
     Pass everything that one report prints in one call: pairs of arms also learn from each other how far seeds
@@ -155,6 +155,7 @@ def compare(pairs: Sequence[Pair], metric: str = "accuracy") -> list[Comparison]
     adjusted = dict(zip(tested, holm(p_values[tested]), strict=True))
     levels = dict(zip(tested, holm_levels(p_values[tested]), strict=True))
     comparisons = []
+    widest = 1 - lowest(metric)
     for i, (pair, mean) in enumerate(zip(pairs, found, strict=True)):
         half = _half_width(mean, 1 - LEVEL)
         p_adjusted = adjusted.get(i)
@@ -166,12 +167,12 @@ def compare(pairs: Sequence[Pair], metric: str = "accuracy") -> list[Comparison]
                 b=pair.b,
                 metric=metric,
                 difference=mean.value,
-                low=max(mean.value - half, -1.0),
-                high=min(mean.value + half, 1.0),
+                low=max(mean.value - half, -widest),
+                high=min(mean.value + half, widest),
                 p=float(p_values[i]),
                 n=pair.values_a.shape[1],
                 seeds=_seeds(pair),
-                resolution=_resolution(mean, levels.get(i)),
+                resolution=_resolution(mean, levels.get(i), widest),
                 verdict="no difference shown" if not shown else "better" if mean.value > 0 else "worse",
                 p_adjusted=None if p_adjusted is None else float(p_adjusted),
                 family=len(tested) if i in levels else 0,
@@ -182,20 +183,21 @@ def compare(pairs: Sequence[Pair], metric: str = "accuracy") -> list[Comparison]
     return comparisons
 
 
-def mean_interval(values: Floats) -> Metric:
+def mean_interval(values: Floats, metric: MetricName) -> Metric:
     """The mean of a metric's matrix over seeds, for models of other seeds on other texts: Student's interval.
 
     Variance and degrees of freedom are those of this module's docstring. Fewer than 3 seeds: texts only.
 
     Args:
         values: what each text adds to the metric, shape [seeds, n], n ≥ 1.
+        metric: which it is.
     """
     mean = _crossed(values)
     half = _half_width(mean, 1 - LEVEL)
     n = values.shape[1]
     if not np.isfinite(half):  # a single text tells nothing of others
         half = 0.0
-    return Metric(mean.value, max(mean.value - half, -1.0), min(mean.value + half, 1.0), n)
+    return Metric(mean.value, max(mean.value - half, lowest(metric)), min(mean.value + half, 1.0), n)
 
 
 def share_interval(correct: NDArray[np.bool_]) -> Metric:
@@ -358,10 +360,10 @@ def _half_width(mean: _Mean, level: float) -> float:
     return float(stats.t.isf(level / 2, mean.df) * np.sqrt(mean.variance)) if mean.df else np.inf
 
 
-def _resolution(mean: _Mean, level: float | None) -> float | None:
-    """Half the width at the test's level; None where nothing was tested or not even ±1 would be enough."""
+def _resolution(mean: _Mean, level: float | None, widest: float) -> float | None:
+    """Half the width at the test's level; None where nothing was tested or not even the widest would be enough."""
     half = _half_width(mean, level) if level else np.inf
-    return half if half <= 1 else None
+    return half if half <= widest else None
 
 
 def _p_value(mean: _Mean) -> float:

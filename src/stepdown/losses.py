@@ -1,7 +1,8 @@
 """Losses: pure functions of two outputs, one value per example.
 
 The training loop averages them; the evaluator uses the same functions as measures of how far a student is from its
-teacher. A student that says exactly what its teacher says scores 0 in `kl` and `mse`.
+teacher. A student that says exactly what its teacher says scores 0 in `kl`, and in `mse` where no
+margin is clipped.
 """
 
 from __future__ import annotations

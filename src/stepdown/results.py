@@ -326,7 +326,7 @@ def table(
         metrics = _others(group, agreed)
         if all(cell.id in by_text for cell in group):
             values = np.stack([by_text[cell.id] for cell in group]).astype(np.float64)
-            primary = share_interval(values > 0) if metric in SHARES else mean_interval(values)
+            primary = share_interval(values > 0) if metric in SHARES else mean_interval(values, metric)
             metrics = {metric: primary, **metrics}
         row = _rung(group, metrics, metric, top)
         top = top or row

@@ -14,11 +14,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import transformers
 
 from stepdown import store
 from stepdown.students.hints import logits_and_states
-from stepdown.students.model import TextModel, logits
+from stepdown.students.model import TextModel, arithmetic, logits
 
 
 class Labeller(Protocol):
@@ -50,14 +49,9 @@ class ModelLabeller:
 
     def key(self, chunk_digest: str) -> str:
         """Of what it says of a chunk of texts with that digest."""
-        return store.digest(
-            self.teacher_digest,
-            str(self.teacher.max_length),
-            str(self.precision),
-            torch.__version__,
-            transformers.__version__,
-            chunk_digest,
-        )
+        device = next(self.teacher.network.parameters()).device
+        about = self.teacher_digest, str(self.teacher.max_length), *arithmetic(device, self.precision)
+        return store.digest(*about, chunk_digest)
 
     def ask(self, texts: Sequence[str], chunk_digest: str) -> np.ndarray:
         """Logits of a chunk of texts, float32 [n, classes], from the cache if they are there.

@@ -24,6 +24,8 @@ from stepdown.tasks import TaskKind
 # Squared error of a regression teacher's numbers over that of a line through them, from which on they are in another
 # unit and not merely wrong.
 _OTHER_UNIT = 2.0
+# Through two texts there is always a line, and near a few.
+_FEWEST_TEXTS = 10
 
 
 def require_kind(model: TextModel, task: Task) -> None:
@@ -84,13 +86,13 @@ def line_to_unit(said: np.ndarray, truth: np.ndarray) -> tuple[float, float] | N
     """Slope and intercept that bring a teacher's numbers into the data's unit; None where they are in it.
 
     Similarity may be told from 0 to 1 or from 0 to 5. They are in another unit where a straight line through what it
-    says of labelled texts leaves far less error than its numbers as they are.
+    says of labelled texts, ten or more, leaves far less error than its numbers as they are.
 
     Args:
         said: its numbers for labelled texts, [n].
         truth: the right ones, [n].
     """
-    if not len(said) or said.std() == 0:
+    if len(said) < _FEWEST_TEXTS or said.std() == 0:
         return None
     slope, intercept = np.polyfit(said.astype(np.float64), truth.astype(np.float64), 1)
     as_it_is = float(np.square(said - truth).mean())

@@ -6,6 +6,7 @@ It yields events; whoever calls it saves, logs, draws, or stops. A direct baseli
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -35,7 +36,8 @@ class Schedule:
         fresh_rate: parameters that start at random beside pretrained ones learn so many times faster (discriminative
             fine-tuning, Howard and Ruder 2018, ULMFiT, section 3.2). With one rate for all, a head for 77 classes is
             far from trained when the encoder is.
-        accumulate: in how many passes an update's examples are worked through; saves memory, changes no result.
+        accumulate: in how many passes an update's examples are worked through; saves memory, changes no
+            result but by what dropout draws.
         weight_decay: decoupled, on matrices only.
         warmup: share of the updates over which the rate rises.
         decay: how it falls to 0 afterwards: half a cosine, or a straight line.
@@ -117,7 +119,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Step:
-    """One update is done: `done` of `total`, its mean loss per example, ids read in it."""
+    """One update is done: `done` of `total`, its mean loss per example (of several processes this one's), ids read."""
 
     done: int
     total: int
@@ -155,88 +157,175 @@ def fit(
     A pass works through the parts of its examples in random order, and through each in random order.
 
     At an `Epoch` event the model holds the weights that it would have if training stopped there (the averaged ones
-    with `ema`). Deterministic for a seed on one machine, whatever the caller does with the events. The model is left
-    in evaluation mode.
+    with `ema`). Deterministic for a seed on one machine, whatever the caller does with the events, and the caller's own
+    random numbers are as if nothing had happened. The model is left in evaluation mode.
     """
-    network = model.network
-    device = accelerator.device
-    network.to(device).train()
-    if objective.unit is not None:
-        heads.standardise(model, objective.unit)
-    hinted = Hinted(network, objective.hint_size, schedule.seed).to(device) if objective.hint_weight else None
-    trained = network if hinted is None else hinted
-    # Only what is wrapped is trained through: with one process `prepare` gives the network itself back.
-    wrapped = accelerator.prepare_model(trained) if accelerator.num_processes > 1 else trained
-    optimizer = torch.optim.AdamW(
-        _groups(model, schedule, hinted.head if hinted else None),
-        lr=schedule.learning_rate,
-        fused=device.type in ("cpu", "cuda"),
-    )
     total = _updates(parts, schedule)
-    average = _Average(network, schedule.ema) if schedule.ema is not None else None
-    weights = None
-    if objective.class_weights is not None:
-        weights = torch.tensor(objective.class_weights, device=device)
     shuffler = np.random.default_rng(schedule.seed)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else ()):
-        torch.manual_seed(schedule.seed + accelerator.process_index)
-        done = 0
+    done = 0
+    with _RandomNumbers(schedule.seed + accelerator.process_index, accelerator.device) as own:
+        learner = _Learner(model, objective, schedule, accelerator, precision)
         for epoch in range(schedule.epochs):
             if done == total:
                 break
-            epoch_losses = []
+            losses = []
             for examples, batch in _epoch_batches(parts, schedule.batch_size, shuffler):
                 if done == total:
                     break
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * _rate(done, total, schedule)
-                loss = 0.0
-                for part in np.array_split(batch, schedule.accumulate):
-                    mine = part[accelerator.process_index :: accelerator.num_processes]
-                    if (
-                        len(mine) == 0
-                    ):  # every process takes part in every backward pass; this one with weight 0
-                        mine, share = part[:1] if len(part) else batch[:1], 0.0
-                    else:
-                        share = accelerator.num_processes / len(batch)
-                    with autocast(device, precision):
-                        ids, lengths = _read(model, examples.tokens, mine, schedule.word_dropout)
-                        said = wrapped(ids.to(device), lengths.to(device))
-                    said, guess = said if hinted is not None else (said, None)
-                    per_example = objectives.loss(
-                        said.float(), examples.labels[mine], examples.targets[:, mine], objective, weights
-                    )
-                    if guess is not None:
-                        assert examples.hints is not None, "hints are weighed but not there"
-                        missed = objectives.hint_loss(guess, examples.hints[mine], objective)
-                        per_example = per_example + missed
-                    part_loss = per_example.sum() * share
-                    part_loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
-                    loss += float(part_loss.detach())
-                torch.nn.utils.clip_grad_norm_(trained.parameters(), schedule.clip_norm)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+                losses.append(learner.update(examples, batch, _rate(done, total, schedule)))
                 done += 1
-                if average is not None:
-                    average.update(done)
-                epoch_losses.append(loss)
-                yield Step(done, total, loss, int(examples.tokens.lengths[batch].sum()))
-            if average is not None:
-                average.swap()
-            network.eval()
-            if objective.unit is not None:
-                heads.restore(model, objective.unit)
-            state = torch.get_rng_state()
-            yield Epoch(epoch + 1, schedule.epochs, float(np.mean(epoch_losses)))
-            torch.set_rng_state(state)
+                with own.laid_by():
+                    yield Step(done, total, losses[-1], int(examples.tokens.lengths[batch].sum()))
+            learner.show()
+            with own.laid_by():
+                yield Epoch(epoch + 1, schedule.epochs, float(np.mean(losses)))
             if done < total:
-                network.train()
-                if objective.unit is not None:
-                    heads.standardise(model, objective.unit)
-                if average is not None:
-                    average.swap()
+                learner.go_on()
     if accelerator.num_processes > 1:
         accelerator.free_memory()  # it would keep every model that it ever prepared
+
+
+class _Learner:
+    """A model in training: its weights, what moves them, and their average.
+
+    It is either at work or shown. At work the network is in training mode, holds the weights as they move, and says
+    standardised numbers; shown, it is what training would leave if it ended here.
+
+    Args:
+        model, objective, schedule, accelerator, precision: as for `fit`.
+    """
+
+    def __init__(
+        self,
+        model: TextModel,
+        objective: Objective,
+        schedule: Schedule,
+        accelerator: Accelerator,
+        precision: torch.dtype,
+    ) -> None:
+        self._model, self._objective, self._schedule = model, objective, schedule
+        self._accelerator, self._precision = accelerator, precision
+        self._network, device = model.network, accelerator.device
+        self._network.to(device)
+        self._to_work()
+        self._hinted = (
+            Hinted(self._network, objective.hint_size, schedule.seed).to(device)
+            if objective.hint_weight
+            else None
+        )
+        self._trained = self._network if self._hinted is None else self._hinted
+        # Only what is wrapped is trained through: with one process `prepare` gives the network itself back.
+        self._wrapped = (
+            accelerator.prepare_model(self._trained) if accelerator.num_processes > 1 else self._trained
+        )
+        self._optimizer = torch.optim.AdamW(
+            _groups(model, schedule, self._hinted.head if self._hinted else None),
+            lr=schedule.learning_rate,
+            fused=device.type in ("cpu", "cuda"),
+        )
+        self._average = _Average(self._network, schedule.ema) if schedule.ema is not None else None
+        self._weights = None
+        if objective.class_weights is not None:
+            self._weights = torch.tensor(objective.class_weights, device=device)
+
+    def update(self, examples: Examples, batch: np.ndarray, rate: float) -> float:
+        """Move the weights once, by some rows of the examples, at a share of the peak rate; their mean loss.
+
+        Of several processes each works through its own rows, and tells the loss of these.
+        """
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        loss = sum(
+            self._backward(examples, part, batch) for part in np.array_split(batch, self._schedule.accumulate)
+        )
+        torch.nn.utils.clip_grad_norm_(self._trained.parameters(), self._schedule.clip_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._average is not None:
+            self._average.update()
+        return loss
+
+    def _backward(self, examples: Examples, part: np.ndarray, batch: np.ndarray) -> float:
+        """Add the gradients of a part of a batch; what it adds to the batch's mean loss."""
+        ranks = self._accelerator.num_processes
+        mine, share = part[self._accelerator.process_index :: ranks], ranks / len(batch)
+        if len(mine) == 0:  # every process takes part in every backward pass; this one with weight 0
+            mine, share = part[:1] if len(part) else batch[:1], 0.0
+        device = self._accelerator.device
+        with autocast(device, self._precision):
+            ids, lengths = _read(self._model, examples.tokens, mine, self._schedule.word_dropout)
+            said = self._wrapped(ids.to(device), lengths.to(device))
+        said, guess = said if self._hinted is not None else (said, None)
+        losses = objectives.loss(
+            said.float(), examples.labels[mine], examples.targets[:, mine], self._objective, self._weights
+        )
+        if guess is not None:
+            assert examples.hints is not None, "hints are weighed but not there"
+            losses = losses + objectives.hint_loss(guess, examples.hints[mine], self._objective)
+        loss = losses.sum() * share
+        loss.backward()
+        return float(loss.detach())
+
+    def show(self) -> None:
+        """Be what training would leave if it ended here."""
+        if self._average is not None:
+            self._average.swap()
+        self._network.eval()
+        if self._objective.unit is not None:
+            heads.restore(self._model, self._objective.unit)
+
+    def go_on(self) -> None:
+        """Back to work."""
+        self._to_work()
+        if self._average is not None:
+            self._average.swap()
+
+    def _to_work(self) -> None:
+        self._network.train()
+        if self._objective.unit is not None:
+            heads.standardise(self._model, self._objective.unit)
+
+
+class _RandomNumbers:
+    """The training's own random numbers, of torch, which the caller's neither disturb nor are disturbed by.
+
+    Args:
+        seed: where they begin.
+        device: they are drawn there, and on the processor.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed, self._device = seed, device
+
+    def __enter__(self) -> _RandomNumbers:
+        self._callers = self._states()
+        torch.manual_seed(self._seed)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._set(self._callers)
+
+    @contextmanager
+    def laid_by(self) -> Iterator[None]:
+        """Meanwhile the caller draws its own."""
+        own = self._states()
+        self._set(self._callers)
+        try:
+            yield
+        finally:
+            self._callers = self._states()
+            self._set(own)
+
+    def _states(self) -> tuple[Tensor, list[Tensor]]:
+        """Of the processor and of every GPU: `torch.manual_seed` sets them all."""
+        on_gpus = torch.cuda.get_rng_state_all() if self._device.type == "cuda" else []
+        return torch.get_rng_state(), on_gpus
+
+    def _set(self, states: tuple[Tensor, list[Tensor]]) -> None:
+        on_processor, on_gpus = states
+        torch.set_rng_state(on_processor)
+        if on_gpus:
+            torch.cuda.set_rng_state_all(on_gpus)
 
 
 def fit_in_phases(
@@ -346,11 +435,13 @@ class _Average:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._weights: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self._mean = [p.detach().clone() for p in self._weights]
-        self._decay = decay
+        self._decay, self._updates = decay, 0
 
-    def update(self, done: int) -> None:
+    def update(self) -> None:
+        self._updates += 1
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         with torch.no_grad():
-            torch._foreach_lerp_(self._mean, self._weights, 1 - min(self._decay, (1 + done) / (10 + done)))
+            torch._foreach_lerp_(self._mean, self._weights, 1 - decay)
 
     def swap(self) -> None:
         """Exchange the network's weights and their average."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 
 from stepdown.data.labels import NUMBER, Inferred, Met, check_labels, named
@@ -41,7 +43,7 @@ def as_classes(
         what = "no label" if only is None else f"a single class, {only!r}"
         raise DataError(f"{met.place} holds {what}. Expected at least two classes.")
     check_labels(sorted(found), int(met.counts("train").sum()), met.place)
-    ordered = sorted(found, key=float) if numeric else sorted(found)
+    ordered = sorted(found, key=lambda name: (float(name), name)) if numeric else sorted(found)
     names = named(ordered, numeric, label_names, known_names, met.place, met.notes)
     known = {None, *names}
     met.check_known({at: one for at, one in enumerate(said) if classes[one] not in known}, list(names))
@@ -51,9 +53,12 @@ def as_classes(
 
 
 def _shortest(value: str) -> str:
-    """The shortest spelling of a number."""
+    """The shortest spelling of a number, of numbers of 32 bits too."""
+    if re.fullmatch(r"[+-]?\d+", value):
+        return f"{int(value)}"
     number = float(value)
-    return f"{int(number)}" if number.is_integer() else f"{number:g}"
+    short = f"{int(number)}" if number.is_integer() else f"{number:g}"
+    return short if math.isclose(float(short), number, rel_tol=1e-7) else repr(number)
 
 
 def _is_no_label(

@@ -29,7 +29,7 @@ from stepdown.evaluate import chance, multi_label, regression, single_label
 from stepdown.evaluate.abstaining import Answered, answered
 from stepdown.evaluate.calibration import Fit, calibrate, without_labels
 from stepdown.evaluate.chance import MIN_KAPPA, ChanceTest
-from stepdown.evaluate.intervals import LEVEL, Floats, Ints, Metric, median, proportion, wilson
+from stepdown.evaluate.intervals import LEVEL, Floats, Ints, Metric, proportion, wilson
 from stepdown.outputs import UNCALIBRATED, Calibration
 from stepdown.tasks import TaskKind
 
@@ -54,8 +54,8 @@ __all__ = [
     "calibrate",
     "calibrate_to_teacher",
     "chance_test",
+    "lowest",
     "measure",
-    "median",
     "primary",
     "proportion",
     "suited",
@@ -97,6 +97,11 @@ TITLES: Mapping[MetricName, str] = {
 
 SHARES: frozenset[MetricName] = frozenset(("accuracy", "agreement"))
 """Metrics that are shares of texts."""
+
+
+def lowest(metric: MetricName) -> float:
+    """The lowest value that a primary metric can have; the highest is 1."""
+    return -1.0 if metric == "pearson" else 0.0
 
 
 @dataclass(frozen=True)

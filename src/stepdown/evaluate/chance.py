@@ -14,6 +14,8 @@ from stepdown.evaluate.single_label import checked
 MIN_KAPPA = 0.1
 """A teacher whose chance-corrected accuracy is below this is near chance even where it is significant."""
 _DOUBTFUL = 0.25
+# Texts of one label that a model mostly gives show no more than that; of fewer not even that.
+_ENOUGH = 10
 _DEALINGS = 200  # random ones, whose mean and spread are all that is asked of them
 
 
@@ -28,6 +30,7 @@ class ChanceTest:
         one.
         p: one-sided, of a kappa this large if predictions were dealt to texts at random.
         n: number of texts.
+        tells: False where nothing can be told: all texts have one label, or number, and the model may know others.
     """
 
     accuracy: float
@@ -35,6 +38,7 @@ class ChanceTest:
     kappa: float
     p: float
     n: int
+    tells: bool = True
 
     @property
     def near(self) -> bool:
@@ -43,7 +47,7 @@ class ChanceTest:
         A few texts prove little: half of the random dealings do as well as a model of which nothing is known, so up
         to p = 0.25 the benefit of the doubt goes to the model. `unsure` tells of it.
         """
-        return self.kappa < MIN_KAPPA or self.p > _DOUBTFUL
+        return self.tells and (self.kappa < MIN_KAPPA or self.p > _DOUBTFUL)
 
     @property
     def unsure(self) -> bool:
@@ -82,10 +86,11 @@ def chance_test(logits: NDArray[np.float32], labels: Ints) -> ChanceTest:
     expected = (a * b).sum() / max(n, 1)
     cross = (a * b).sum() ** 2 - ((a * b) ** 2).sum()
     variance = ((a * b * (n - a) * (n - b)).sum() + cross) / (n**2 * (n - 1)) if n > 1 else 0.0
-    # One class said or asked throughout: every dealing is the same, and nothing can be told.
+    # One class said or asked throughout: every dealing is the same.
     p = float(stats.norm.sf((hits - expected - 0.5) / np.sqrt(variance))) if variance > 0 else 1.0
     kappa = (hits - expected) / (n - expected) if n > expected else 0.0
-    return ChanceTest(hits / max(n, 1), chance(labels), float(kappa), p, n)
+    tells = n < _ENOUGH or len(np.unique(labels)) > 1 or 2 * hits <= n
+    return ChanceTest(hits / max(n, 1), chance(labels), float(kappa), p, n, tells)
 
 
 def chance_test_of_sets(applies: NDArray[np.bool_], truth: NDArray[np.float32]) -> ChanceTest:
@@ -121,6 +126,6 @@ def chance_test_of_numbers(values: Floats, truth: Floats) -> ChanceTest:
     """
     n = len(truth)
     if n < 3 or values.std() == 0 or truth.std() == 0:
-        return ChanceTest(0.0, 0.0, 0.0, 1.0, n)
+        return ChanceTest(0.0, 0.0, 0.0, 1.0, n, tells=n < _ENOUGH or truth.std() > 0)
     found = stats.pearsonr(values, truth, alternative="greater")
     return ChanceTest(float(found.statistic), 0.0, float(found.statistic), float(found.pvalue), n)

@@ -57,21 +57,6 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     return low, high
 
 
-def median(values: Floats) -> Metric:
-    """The median of repeated timings, with the interval between two order statistics.
-
-    Distribution-free: the number of values below the true median is binomial(n, ½) (Conover 1999, section
-    3.2). With fewer than 6 values no pair of order statistics reaches 95% and the interval is the whole
-    range.
-    """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    n = len(ordered)
-    if n == 0:
-        raise ValueError("the median of no value")
-    below = max(int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)), 1)
-    return Metric(float(np.median(ordered)), float(ordered[below - 1]), float(ordered[n - below]), n)
-
-
 def resamples(n: int) -> int:
     """How many bootstrap resamples of n texts are drawn."""
     return int(np.clip(40_000_000 // n, 500, RESAMPLES))

@@ -49,8 +49,11 @@ def pearson_by_text(values: NDArray[np.float32], truth: NDArray[np.float32]) -> 
 
     r plus its influence function, z_x z_y − r (z_x² + z_y²) / 2 (Devlin, Gnanadesikan and Kettenring 1975, section 2),
     with the mean r and a spread that is r's standard error times √n. 0 where either side is constant.
+
+    Raises:
+        CheckError: values that are not finite.
     """
-    x, y = values.astype(np.float64), truth.astype(np.float64)
+    x, y = require_finite(values[:, None], "model")[:, 0], truth.astype(np.float64)
     if x.std() == 0 or y.std() == 0:
         return np.zeros(len(x))
     x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()

@@ -17,13 +17,13 @@ from stepdown.students.model import TextModel
 def work(context: Context, cell: Cell) -> None:
     """Finish a cell, unless it was finished before from the same inputs.
 
-    What a cell is made from (recipe, data, teachers, seed, versions, arithmetic) is in its key; its manifest is
+    What a cell is made from (recipe, data, teachers, seed, versions, device, precision) is in its key; its manifest is
     written last. A cell that was interrupted leaves no trace but time. Of several processes all train, and the main
     one measures and writes.
     """
+    manifest = manifest_of(context, cell)
     # All processes look before any of them works.
     context.accelerator.wait_for_everyone()
-    manifest = manifest_of(context, cell)
     if manifest is not None:
         context.tell(Begun(cell.id, manifest["model"], finished_before=True))
         return

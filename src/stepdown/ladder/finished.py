@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from stepdown import __version__, assets, evaluate, store
+from stepdown import assets, evaluate, store
 from stepdown.ladder import given, teachers
 from stepdown.ladder.context import Context, HeldOut
 from stepdown.ladder.plan import TEACHER, Cell
-from stepdown.outputs import UNCALIBRATED, Calibration
+from stepdown.outputs import UNCALIBRATED, Calibration, probabilities
 from stepdown.students import saved
-from stepdown.students.heads import Unit, unit_of
-from stepdown.students.model import TextModel, logits
+from stepdown.students.heads import Unit
+from stepdown.students.model import TextModel, arithmetic, logits
 
 
 def manifest_of(context: Context, cell: Cell) -> dict[str, Any] | None:
@@ -47,9 +46,7 @@ def key(context: Context, cell: Cell) -> str:
     names = (TEACHER, *cell.teachers) if cell.position else cell.teachers
     above = [context.manifests[name]["key"] for name in names]
     return store.digest(
-        __version__,
-        torch.__version__,
-        str(context.precision),
+        *arithmetic(context.accelerator.device, context.precision),
         context.data_key,
         str((recipe.seed, recipe.data.max_length, cell.arm, cell.seed)),
         *about,
@@ -138,15 +135,21 @@ def ask_given(context: Context, labeller: given.GivenLabeller, split: HeldOut) -
     return None if np.isnan(found).any() else found
 
 
-def unit(context: Context) -> Unit | None:
-    """The unit of the numbers that are predicted: of train's labels, or of what the teacher says where it has none.
+def answers(context: Context) -> np.ndarray:
+    """The right answers of train texts, or what the teacher says where these have none, float32 [n, outputs].
 
-    None for other tasks. The teacher must be finished.
+    Labels are 0 to 1. The teacher must be finished.
     """
     dataset = context.dataset
-    if dataset.task.kind != "regression" or dataset.train.is_labelled:
-        return unit_of(dataset.task, dataset.train.labels)
+    task, labels = dataset.task, dataset.train.labels
+    if dataset.train.is_labelled:
+        return task.truth(labels[labels >= 0])
     found = outputs(context, TEACHER, "selection")
     if found is None:
         found = given.labeller(context).ask(dataset.train.texts[: given.CHECKED])
-    return Unit.of(found)
+    return found if task.kind == "regression" else probabilities(task.kind, found, 1.0)
+
+
+def unit(context: Context) -> Unit | None:
+    """The unit of the numbers that are predicted: of `answers`; None for other tasks."""
+    return Unit.of(answers(context)) if context.dataset.task.kind == "regression" else None

@@ -13,7 +13,7 @@ from stepdown import __version__, store, train
 from stepdown.ladder import given
 from stepdown.ladder.context import Begun, Context, Labelled, Trained
 from stepdown.ladder.feed import Feed
-from stepdown.ladder.finished import model_of, unit
+from stepdown.ladder.finished import answers, model_of, unit
 from stepdown.ladder.plan import TEACHER, Cell
 from stepdown.objectives import Objective
 from stepdown.recipe import RungSettings
@@ -142,6 +142,7 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
         top = model_of(context, context.plan.top[0])
         return transformer.first_layers(top, settings.layers, max_length=length), {"notes": []}
     facts: dict[str, Any] = {"notes": []}
+    is_fresh = True
     wanted = wanted_of(settings, is_pair=task.is_pair)
     if settings.is_pretrained:
         model, notes = begun(context, settings, seed)
@@ -157,10 +158,9 @@ def _build(context: Context, cell: Cell, settings: RungSettings) -> tuple[TextMo
         found = huggingface.load(
             folder, task.label_names, max_length=length, seed=seed, task=task.kind, is_pair=task.is_pair
         )
-        model, facts = found.model, {"notes": list(found.notes)}
-    own_unit = unit(context)
-    if own_unit is not None:
-        heads.restore(model, own_unit)
+        model, facts, is_fresh = found.model, {"notes": list(found.notes)}, not found.has_head
+    if is_fresh and heads.begins(task.kind):
+        heads.begin(model, answers(context))
     return model, facts
 
 

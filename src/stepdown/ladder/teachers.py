@@ -17,8 +17,7 @@ from stepdown.errors import ModelError
 from stepdown.ladder.context import Begun, Context, Trained
 from stepdown.ladder.plan import Cell
 from stepdown.recipe.settings import Loss, fine_tuning_epochs, fine_tuning_rate, loss_for
-from stepdown.students import huggingface
-from stepdown.students.heads import restore, unit_of
+from stepdown.students import heads, huggingface
 from stepdown.students.model import TextModel, logits
 from stepdown.tasks import TaskKind
 
@@ -54,9 +53,9 @@ def take(context: Context, cell: Cell, seed: int) -> tuple[TextModel, dict[str, 
         epochs = spec.epochs or fine_tuning_epochs(len(dataset.train.texts), spec.batch_size, task.kind)
         rate = spec.learning_rate or fine_tuning_rate(model.parameters)
         schedule = train.Schedule(epochs, spec.batch_size, rate, seed=seed)
-        unit = unit_of(task, dataset.train.labels)
-        if unit is not None:
-            restore(model, unit)
+        if heads.begins(task.kind):
+            labels = dataset.train.labels
+            heads.begin(model, task.truth(labels[labels >= 0]))
         outcome = teacher.fine_tune(
             model,
             dataset.train,

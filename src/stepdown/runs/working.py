@@ -102,8 +102,9 @@ def _finished(context: Context) -> dict[str, Any] | None:
 
 
 def _key(context: Context) -> str:
-    """Digest of all cells, for telling whether results.json is theirs."""
-    return store.digest(*(context.manifests[cell.id]["key"] for cell in context.plan.cells))
+    """Digest of all cells, and of the recipe, of which results and cards tell more than cells are made from."""
+    cells = (context.manifests[cell.id]["key"] for cell in context.plan.cells)
+    return store.digest(recipe.dump(context.recipe), *cells)
 
 
 def _forget(context: Context, finished: str) -> None:

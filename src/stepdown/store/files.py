@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -113,7 +114,8 @@ def append(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
 
         def add(value: dict[str, Any]) -> None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"time": now, **value}, ensure_ascii=False, default=_plain) + "\n"
+            about = {"time": now, **{key: _finite(one) for key, one in value.items()}}
+            line = json.dumps(about, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
             with disk_errors(path):
                 file.write(line.encode("utf-8"))
                 file.flush()
@@ -228,6 +230,11 @@ def _is_abandoned(leftover: Path) -> bool:
         return time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS
     except OSError:
         return False
+
+
+def _finite(value: Any) -> Any:
+    """None for a number that JSON has no word for, as the loss of a training that diverges."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:

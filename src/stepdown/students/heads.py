@@ -2,7 +2,7 @@
 
 A model that predicts a number says it in the data's own unit. It is trained on standardised numbers all the same, so
 that learning rates mean what they mean for other tasks: `standardise` before, `restore` after. A fresh head says
-standardised numbers by its nature, and is brought into the unit by `restore` when it is made.
+standardised numbers by its nature, and is brought into the unit when it is made (`begin`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from stepdown.data.task import Task
 from stepdown.errors import ModelError
 from stepdown.students.model import TextModel
+from stepdown.tasks import TaskKind
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,30 @@ def linear_head(model: TextModel) -> nn.Linear:
     return linear[-1]
 
 
+def begins(kind: TaskKind) -> bool:
+    """Whether a fresh head for this kind of task begins at an average; one that names one label of several does not."""
+    return kind != "single-label"
+
+
+def begin(model: TextModel, answers: np.ndarray) -> None:
+    """Let a fresh head say of every text what is so on average, before it has learnt anything; in place.
+
+    Numbers come into the data's unit. Of several labels each begins at its share: else the first hundreds of updates
+    are spent on saying that all rare labels are rare (Lin et al. 2017, "Focal Loss for Dense Object Detection",
+    section 3.3, who let rare classes begin at a prior).
+
+    Args:
+        model: with a fresh head.
+        answers: right ones, or what a teacher holds for right, [n, outputs]; of labels 0 to 1.
+    """
+    if model.task == "regression":
+        restore(model, Unit.of(answers))
+    else:
+        # Half a text more on either side: no label is out of the question.
+        share = (answers.sum(0, dtype=np.float64) + 0.5) / (len(answers) + 1)
+        _map(linear_head(model), 1.0, torch.from_numpy(np.log(share / (1 - share))))
+
+
 def standardise(model: TextModel, unit: Unit) -> None:
     """Let a model that says numbers in the data's unit say standardised ones; in place."""
     _map(linear_head(model), 1 / unit.scale, -unit.centre / unit.scale)
@@ -72,10 +97,10 @@ def restore(model: TextModel, unit: Unit) -> None:
     _map(linear_head(model), unit.scale, unit.centre)
 
 
-def _map(head: nn.Linear, scale: float, shift: float) -> None:
+def _map(head: nn.Linear, scale: float, shift: float | Tensor) -> None:
     """Make outputs y into scale · y + shift."""
     with torch.no_grad():
         head.weight.mul_(scale)
         if head.bias is None:
             head.bias = nn.Parameter(torch.zeros(head.out_features, device=head.weight.device))
-        head.bias.mul_(scale).add_(shift)
+        head.bias.mul_(scale).add_(torch.as_tensor(shift).to(head.bias))

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import tokenizers
 import torch
+import transformers
 from torch import Tensor, nn
 
+from stepdown import __version__
 from stepdown.tasks import TaskKind
 from stepdown.tokens import Tokenizer, Tokens
 
@@ -119,6 +122,15 @@ def _batches(order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Autocast to `precision`, off for float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
+
+
+def arithmetic(device: torch.device, precision: torch.dtype) -> tuple[str, ...]:
+    """What numbers depend on beside weights and texts, for the keys of what is kept: versions, device, precision.
+
+    Our own version is among them: the tokenizers, padding and networks are ours.
+    """
+    versions = (__version__, torch.__version__, transformers.__version__, tokenizers.__version__)
+    return (*versions, device.type, str(precision))
 
 
 def fast_precision(device: torch.device) -> torch.dtype:

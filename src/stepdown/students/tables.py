@@ -47,6 +47,8 @@ def tiers_for(budget: int, words: int, width: int) -> Tiers:
     counts = [rows - second - third, second, third]
     while sum(n * size for n, size in zip(counts, columns, strict=True)) > budget:
         counts[0] -= 1  # rounding left a row or two too many
+    if sum(counts) < _FEWEST_ROWS:
+        return ()
     by_columns: dict[int, int] = {}
     for count, size in zip(counts, columns, strict=True):
         by_columns[size] = by_columns.get(size, 0) + count  # narrow tiers may be of one width

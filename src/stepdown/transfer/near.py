@@ -57,7 +57,9 @@ class Space:
         if meaning is not None:
             for text in texts:
                 counts.update({core(word) for word in text.split()})
-        self._words = sorted(word for word, _ in counts.most_common(_MOST_WORDS))
+        # Of equally frequent ones the first by spelling: they were counted in another order in every process.
+        by_frequency = sorted(counts, key=lambda word: (-counts[word], word))
+        self._words = sorted(by_frequency[:_MOST_WORDS])
         self._places = {word: place for place, word in enumerate(self._words)}
         self._others: list[str] = []
         # Those of the task's words first.
