@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import tiny_bundle
 from stepdown.errors import BundleError, inert
 from stepdown.runtime import About, Classifier, bundle, classifier
 from stepdown.runtime.about import decode, encode
+from stepdown.runtime.graph.operators import RULES
 from stepdown.runtime.predict import answer_all, answers
 from stepdown.runtime.rows import Row
 from stepdown.runtime.sinks import json_lines
@@ -165,3 +167,9 @@ def test_what_the_library_quotes_is_cut() -> None:
         with pytest.raises(BundleError, match=r"cannot be read by tokenizers .*xxx") as told:
             HuggingFaceTokenizer(described(**changes))
         assert len(str(told.value)) < 600
+
+
+def test_the_documentation_lists_the_operators_that_are_read() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "bundle.md").read_text(encoding="utf-8")
+    listed = text.split("readers refuse all others:\n")[1].split(".\n")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(RULES)

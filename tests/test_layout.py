@@ -13,6 +13,7 @@ import stepdown
 SOURCE = Path(stepdown.__file__).parent
 ROOMS = [
     "errors",
+    "destinations",
     "tasks",
     "outputs",
     "recipe",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import os
+import pickle
+import re
 import shlex
 import shutil
 import signal
@@ -29,6 +32,7 @@ from stepdown.runtime.predict import Counts, Work, answers, run
 from stepdown.runtime.rows import BadRow, from_stream
 from stepdown.runtime.tables import from_file
 from tests import interrupts
+from tests.conftest import invoke
 
 
 @pytest.fixture(scope="module")
@@ -465,3 +469,121 @@ def test_progress_is_told_in_place_or_now_and_then(
         kept(rows)
     kept.end()
     assert capsys.readouterr().err == "3,100 rows, 100 a second\n"
+
+
+# --- where answers go, and what they come from ---------------------------------------------------------------------
+
+
+def test_a_device_or_a_pipe_is_written_to_and_not_replaced(path: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    called(path, "good", "--output", pipe)
+    assert [one["text"] for one in objects(reader.communicate(timeout=60)[0])] == ["good"]
+    assert pipe.is_fifo()
+    called(path, "good", "--output", "/dev/null")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_is_followed_and_permissions_stay(path: Path, tmp_path: Path) -> None:
+    real, link = tmp_path / "real.jsonl", tmp_path / "link.jsonl"
+    real.write_text("old", encoding="utf-8")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    called(path, "good", "--output", link)
+    assert link.is_symlink()
+    assert objects(real.read_text(encoding="utf-8"))[0]["text"] == "good"
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "."], r"\. is a folder\. Name a file\."),
+        (["--output", ""], "A name of a file is empty"),
+        (["--input", ""], "Both texts and --input were given"),
+    ],
+)
+def test_what_is_no_place_for_answers_is_told_before_the_work(
+    path: Path, options: list[str], message: str
+) -> None:
+    found = invoke("predict", str(path), "good", *options)
+    assert getattr(found.exception, "exit_code", None) == 2
+    assert re.search(message, str(found.exception))
+
+
+def test_a_pipe_as_input_is_told_apart_from_no_file(path: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match=r"is a pipe or a device\. Send its lines to stdin\."):
+        from_file(tmp_path / "pipe.csv", Wanted())
+
+
+def test_lines_may_end_as_old_spreadsheets_end_them(path: Path, tmp_path: Path) -> None:
+    source = tmp_path / "mac.csv"
+    source.write_bytes(b'text,x\rgood,1\r"bad\rand more",2\r')
+    assert [one["text"] for one in objects(called(path, "--input", source))] == ["good", "bad\rand more"]
+
+
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 0), (">&-", 1)])
+def test_a_closed_stream_is_no_crash(path: Path, closed: str, code: int) -> None:
+    command = f"{shlex.quote(sys.executable)} -m stepdown predict {shlex.quote(str(path))} good {closed}"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert found.returncode == code, found.stderr
+    assert "Traceback" not in found.stderr
+    assert code == 0 or "Standard output is closed. Name a file with --output FILE." in found.stderr
+
+
+def test_what_has_no_input_says_so(path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m stepdown predict {shlex.quote(str(path))} <&-"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert found.returncode == 2
+    assert "Standard input is closed. Give texts, or name a file with --input FILE." in found.stderr
+
+
+def test_a_tsv_that_is_written_can_be_read(path: Path, tmp_path: Path) -> None:
+    source, first, second = tmp_path / "in.csv", tmp_path / "first.tsv", tmp_path / "second.tsv"
+    texts = ["tab\there\nand a line", '"good"', 'a "good" one', "plain"]
+    with source.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["text"], *([text] for text in texts)])
+    called(path, "--input", source, "--output", first)
+    called(path, "--input", first, "--output", second)
+    expected = ["tab here and a line", *texts[1:]]
+    rows = from_file(second, Wanted(("text",))).rows
+    assert [row.text for row in rows if not isinstance(row, BadRow)] == expected
+
+
+def test_a_number_beyond_all_numbers_is_a_bad_row(path: Path, tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text('{"text": "good", "size": 1e400}\n', encoding="utf-8")
+    found = invoke("predict", str(path), "--input", str(source))
+    assert getattr(found.exception, "exit_code", None) == 2
+    assert "1e400 is beyond what a number can hold" in str(found.exception)
+
+
+def test_a_quote_that_nothing_closes_tells_how_far_it_reaches(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text('text,y\n"a,1\n' + "b,2\n" * 50, encoding="utf-8")
+    (bad,) = from_file(source, Wanted(("text",))).rows
+    assert isinstance(bad, BadRow)
+    assert "row 1 (lines 2 to 52)" in str(bad)
+
+
+def test_a_classifier_is_pickled_and_copied_as_its_place(path: Path) -> None:
+    classifier = Classifier.load(path)
+    for other in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)):
+        assert other.predict(["good"]) == classifier.predict(["good"])
+    in_memory = Classifier(bundle.read(path))
+    with pytest.raises(TypeError, match="not read from a path"):
+        pickle.dumps(in_memory)
+
+
+def test_a_name_that_no_file_can_have_is_no_crash() -> None:
+    found = invoke("predict", "x" * 300, "good")
+    assert getattr(found.exception, "exit_code", None) == 2
+    assert "cannot be read: File name too long" in str(found.exception)
+
+
+def test_a_model_in_the_box_is_packed_already() -> None:
+    found = invoke("export", "sentiment")
+    assert getattr(found.exception, "exit_code", None) == 2
+    assert "sentiment is a model that comes with stepdown" in str(found.exception)

@@ -103,6 +103,8 @@ def test_sentences_take_time_in_proportion_to_the_text() -> None:
     assert list(sentences("<" * 50_000)) == ["<" * 50_000]
     assert len(list(sentences("... " * 20_000 + "A"))) <= 20_001
     assert list(sentences("." * 200_000 + "x")) == ["." * 200_000 + "x"]
+    assert len(list(sentences("A. " * 200_000))) == 1, "initials, all of them"
+    assert len(list(sentences("fine. then " * 100_000))) == 1
     assert list(sentences("&#" + "9" * 100_000 + "; &#" + "0" * 100_000 + "65;")) == ["\ufffd A"]
 
 

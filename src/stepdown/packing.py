@@ -19,6 +19,7 @@ from stepdown.recipe.faults import did_you_mean
 from stepdown.runtime import Calibration, LongTexts, Source
 from stepdown.runtime.about import WeightType
 from stepdown.runtime.long_texts import Way
+from stepdown.runtime.shipped import shipped
 from stepdown.students import saved, transformer
 from stepdown.students.model import TextModel
 
@@ -136,6 +137,11 @@ def take(run: Path, cell: str | None, wishes: Wishes) -> Taken:
     """A model of a finished run; None for the one of the run's own bundle. Raises InputError as `export_cell`."""
     path = run / "results.json"
     if not path.is_file():
+        if str(run) in shipped():
+            raise InputError(
+                f"{run} is a model that comes with stepdown, packed as a bundle already: run it by its name. "
+                "Of a bundle only --format web makes something else."
+            )
         raise InputError(f"{path} is not there: the run is not finished. Finish it with: stepdown run RECIPE")
     found = store.read_json(path)
     members = [one["id"] for one in found.get("members", ())]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 import click
 
 from stepdown.cli.columns import column
 from stepdown.cli.counting import RowProgress
-from stepdown.errors import InputError
+from stepdown.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from stepdown.errors import DataError
@@ -63,13 +66,18 @@ def predict(
     With --abstain-below 0.9, a text whose highest probability is less than 0.9 gets no label: its label is null (its
     labels are empty), and "abstained": true stands beside its scores. How many there were is said at the end.
     """
-    if texts and source:
+    if texts and source is not None:
         raise InputError("Both texts and --input were given. Give one of them.")
+    if "" in (source, output):
+        raise InputError("A name of a file is empty. Name the file, or leave the option out.")
     if columns and source in (None, "-"):
         raise InputError("--column names a column of a file. Name the file with --input FILE.")
     try:
         from stepdown.runtime.predict import Work
 
+        # As Ctrl-C does it, so that no half-written file is left beside --output.
+        with suppress(ValueError):  # only the main thread may
+            signal.signal(signal.SIGTERM, _terminated)
         _predict(
             bundle, Work(texts, _path(source), columns, _path(output), top, abstain_below), skip_bad_rows
         )
@@ -90,19 +98,20 @@ def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
             click.echo(f"skipped: {bad}", err=True)
 
     classifier = Classifier.load(bundle)
-    is_typed = not work.texts and work.input is None and sys.stdin.isatty()
+    stdin, stdout = _stdin(work), _stdout(work)
+    is_typed = not work.texts and work.input is None and stdin.isatty()
     if is_typed:
         what = "two texts with a tab between them" if classifier.is_pair else "a text"
         click.echo(f"Type {what} and press Enter; Ctrl-D ends.", err=True)
     # Answers that are seen as they come tell enough.
-    is_seen = is_typed or (work.output is None and sys.stdout.isatty())
+    is_seen = is_typed or (work.output is None and stdout.isatty())
     progress = None if work.texts or is_seen else RowProgress()
     try:
         counts = run(
             classifier,
             work,
-            sys.stdin.buffer,
-            sys.stdout.buffer,
+            stdin,
+            stdout,
             on_bad=tell if skip_bad_rows else None,
             on_progress=None if progress is None else lambda counts: progress(counts.rows, counts.share),
         )
@@ -116,6 +125,36 @@ def _predict(bundle: str, work: Work, skip_bad_rows: bool) -> None:
         )
     if counts.skipped:
         click.echo(f"Rows that could not be read: {counts.skipped:,}; answered: {counts.rows:,}.", err=True)
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _stdin(work: Work) -> BinaryIO:
+    """Standard input, which a process may lack; nobody minds where it is not read.
+
+    Raises:
+        InputError: it is to be read.
+    """
+    if sys.stdin is not None:
+        return sys.stdin.buffer
+    if not work.texts and work.input is None:
+        raise InputError("Standard input is closed. Give texts, or name a file with --input FILE.")
+    return io.BytesIO()
+
+
+def _stdout(work: Work) -> BinaryIO:
+    """Standard output, as `_stdin`.
+
+    Raises:
+        StoreError: it is to be written.
+    """
+    if sys.stdout is not None:
+        return sys.stdout.buffer
+    if work.output is None:
+        raise StoreError("Standard output is closed. Name a file with --output FILE.")
+    return io.BytesIO()
 
 
 def _path(named: str | None) -> Path | None:

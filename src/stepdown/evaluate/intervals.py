@@ -120,7 +120,7 @@ def calibration_error(value: float, draws: Floats, calibrated: Floats, n: int) -
     low, high = 2 * value - np.quantile(draws, [(1 + LEVEL) / 2, (1 - LEVEL) / 2])
     if value <= np.quantile(calibrated, LEVEL):
         low = 0.0
-    return Metric(value, min(max(float(low), 0.0), value), max(float(high), value), n)
+    return Metric(value, min(max(float(low), 0.0), value), min(max(float(high), value), 1.0), n)
 
 
 def require_finite(outputs: NDArray[np.float32], whose: str) -> Floats:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from stepdown import destinations
 from stepdown.errors import StoreError
 
 
@@ -17,14 +18,25 @@ from stepdown.errors import StoreError
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` when the block succeeds, and vanishes when it fails.
 
+    A link is followed, permissions stay. A device or a pipe is written to as it is.
+
     Raises:
+        InputError: `path` is a folder.
         StoreError: the disk is full or read-only, or permission is missing.
     """
+    with _told(path):
+        stream = path.open("wb") if destinations.is_stream(path) else None
+        path = destinations.end_of_links(path)
+    if stream is not None:
+        with _told(path), stream:
+            yield stream
+        return
     beside = _beside(path)
     try:
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = beside.open("xb")
+        destinations.keep_mode(path, beside)
         with file:
             yield file
             with _told(path):

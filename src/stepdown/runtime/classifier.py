@@ -49,6 +49,7 @@ class Classifier:
             BundleError: the bundle's network or tokenizer does not fit what the bundle says.
             InputError: its tokenizer needs a library that is not installed.
         """
+        self._place: Path | None = None
         self.about = bundle.about
         self.task = bundle.about.task
         self.is_pair = bundle.about.is_pair
@@ -77,6 +78,12 @@ class Classifier:
             where=f"{name}: {weights.file}",
         )
 
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        """Pickled and copied as the place of its bundle, which every process reads for itself: a network cannot be."""
+        if self._place is None:
+            raise TypeError("A Classifier that was not read from a path cannot be pickled or copied.")
+        return Classifier.load, (self._place,)
+
     @classmethod
     def load(cls, name_or_path: str | Path) -> Classifier:
         """Read a bundle, verify it, and make its classifier.
@@ -90,7 +97,9 @@ class Classifier:
             InputError: its tokenizer needs a library that is not installed.
         """
         path = shipped.find(name_or_path)
-        return cls(bundles.read(path), str(path))
+        made = cls(bundles.read(path), str(path))
+        made._place = path.absolute()
+        return made
 
     @overload
     def predict(self, texts: Sequence[Text], abstain_below: None = None) -> Predictions: ...

@@ -59,15 +59,28 @@ def opened(path: Path) -> Iterator[Files]:
     Raises:
         BundleError: there is no bundle, or its archive is damaged.
     """
-    if path.is_dir() and (path / ABOUT).exists():
+    with told(path):
+        is_folder, is_file = path.is_dir() and (path / ABOUT).exists(), path.is_file()
+    if is_folder:
         yield _Folder(path)
-    elif path.is_file():
+    elif is_file:
         with _archive_errors(path), path.open("rb") as file:
             yield _Archive(path, file)
     else:
         raise BundleError(
             f"There is no bundle at {path}. Expected a folder with {ABOUT}, or a .stepdown file.{_hint(path)}"
         )
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Looking for a bundle at a path that cannot be looked at is a BundleError."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(
+            f"{path} cannot be read: {error.strerror or error}. Check the name and its permissions."
+        ) from error
 
 
 def _hint(path: Path) -> str:

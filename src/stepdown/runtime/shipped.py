@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from stepdown.errors import BundleError
-from stepdown.runtime.files import ABOUT
+from stepdown.runtime.files import ABOUT, told
 
 _FOLDER = Path(__file__).parent.parent / "models"
 _NAME = re.compile(r"[\w-]+")
@@ -28,8 +28,9 @@ def find(name_or_path: str | Path) -> Path:
         BundleError: it can only be a name, and no shipped model has it.
     """
     path = Path(name_or_path)
-    if path.is_file() or (path / ABOUT).is_file() or not isinstance(name_or_path, str):
-        return path
+    with told(path):
+        if path.is_file() or (path / ABOUT).is_file() or not isinstance(name_or_path, str):
+            return path
     known = shipped()
     if name_or_path in known:
         return known[name_or_path]

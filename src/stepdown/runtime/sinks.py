@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ TRUNCATED, ABSTAINED = "truncated", "abstained"
 """Marks: true where they are on an answer; else they are not on it."""
 
 _written = json.JSONEncoder(ensure_ascii=False).encode
+_BREAKS = re.compile(r"[\t\r\n]+")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -177,7 +179,16 @@ def _json(value: Answer) -> bytes:
         return (json.dumps(value) + "\n").encode()
 
 
+def _of_tsv(cell: Any) -> str:
+    """A cell as .tsv files hold it, where a row is a line and quotes are text (`tables`): tabs and line ends go."""
+    text = "" if cell is None else _BREAKS.sub(" ", str(cell))
+    is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return '"' + text.replace('"', '""') + '"' if is_quoted else text
+
+
 def _delimited(cells: list[list[Any]], delimiter: str) -> bytes:
+    if delimiter == "\t":
+        return "".join("\t".join(map(_of_tsv, row)) + "\n" for row in cells).encode("utf-8", "replace")
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(cells)
     return text.getvalue().encode("utf-8", "replace")

@@ -16,6 +16,7 @@ from stepdown.runtime.columns import Wanted, row
 from stepdown.runtime.rows import LONGEST_LINE, BadRow, Row, Table, line
 
 _PARQUET_ROWS = 4096
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def from_file(path: Path, wanted: Wanted) -> Table:
@@ -40,8 +41,13 @@ def from_file(path: Path, wanted: Wanted) -> Table:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: its name ends in none of {', '.join(readers)}. Rename or convert it.")
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"There is no file {path}. Check the spelling and the folder.")
+    if not path.is_file():
+        what = (
+            "a folder. Name a file in it" if path.is_dir() else "a pipe or a device. Send its lines to stdin"
+        )
+        raise DataError(f"{path} is {what}.")
     with _readable(path):
         return reader(path, wanted)
 
@@ -85,6 +91,14 @@ class _Lines:
         """The lines as text; bytes that are no UTF-8 become lone surrogates, and are told of the row that has them."""
         return (line.decode("utf-8", "surrogateescape") for line in self)
 
+    def parted(self) -> Iterator[str]:
+        """As `decoded`, parted at carriage returns alone, too, as old spreadsheets end lines."""
+        for content in self.decoded():
+            if "\r" in content[:-2]:
+                yield from _LINE.findall(content)
+            else:
+                yield content
+
     def share(self) -> float:
         """How much of the file was read, 0 to 1; it may have grown since."""
         return min(1.0, self._read / max(1, self._size))
@@ -102,7 +116,7 @@ def _jsonl_rows(lines: _Lines, path: Path, wanted: Wanted) -> Iterator[Row | Bad
             continue
         where = f"{path}, row {number}"
         try:
-            value = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
+            value = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             yield BadRow(f"{where}: no JSON: {error}. Expected one object a line.")
             continue
@@ -118,12 +132,19 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is beyond what a number can hold")
+    return number
+
+
 def _csv(path: Path, wanted: Wanted) -> Table:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
-    first = next(iter(_Lines(path)), b"").decode("utf-8", "replace")
+    first = next(_Lines(path).parted(), "")
     delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
     lines = _Lines(path)
-    return _delimited(lines, path, wanted, csv.reader(lines.decoded(), delimiter=delimiter, strict=True))
+    return _delimited(lines, path, wanted, csv.reader(lines.parted(), delimiter=delimiter, strict=True))
 
 
 def _tsv(path: Path, wanted: Wanted) -> Table:
@@ -176,14 +197,17 @@ def _delimited_rows(
 ) -> Iterator[Row | BadRow]:
     number = 0
     while True:
-        where = f"{path}, row {number + 1} (line {reader.line_num + 1})"
+        first = reader.line_num + 1
+        where = f"{path}, row {number + 1} (line {first})"
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             number += 1
-            yield BadRow(f"{where}: {error}. Check its quotes.")
+            # A quote that nothing closes takes all lines behind it.
+            lines = f"line {first}" if reader.line_num <= first else f"lines {first} to {reader.line_num}"
+            yield BadRow(f"{path}, row {number} ({lines}): {error}. Check its quotes.")
             continue
         if not cells:
             continue

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from stepdown import destinations
 from stepdown.errors import StoreError
 from stepdown.store.places import disk_errors, disk_failures
 from stepdown.store.processes import host, is_alive
@@ -34,16 +35,26 @@ _PRIVATE = 0o600
 def write_file(path: Path) -> Iterator[BinaryIO]:
     """Open a new binary file that takes the place of `path` if the block succeeds, and vanishes if it fails.
 
-    The folder is made if need be. What was at `path` stays readable until the rename.
+    The folder is made if need be. What was at `path` stays readable until the rename. A link is followed, permissions
+    stay. A device or a pipe is written to as it is.
 
     Raises:
+        InputError: `path` is a folder.
         StoreError: the disk is full or read-only, or permission is missing.
     """
+    with disk_errors(path):
+        stream = path.open("wb") if destinations.is_stream(path) else None
+        path = destinations.end_of_links(path)
+    if stream is not None:
+        with disk_failures(path), stream:
+            yield stream
+        return
     temporary = _temporary(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile, whose files are private to the user: ours take the permissions that the umask gives.
         file = temporary.open("xb")
+    destinations.keep_mode(path, temporary)
     try:
         with disk_failures(path), file:
             yield file

@@ -13,6 +13,8 @@ _LONG_NUMBER = re.compile(r"&#(?:([0-9]{9,})|[xX]([0-9a-fA-F]{9,}));?")
 # The end of a sentence, with quotes and brackets that close there; the first letter of what follows. No match begins
 # within a run of marks: it would end as one that begins with the run, and looking for it takes quadratic time.
 _END = re.compile(r"""(?<![.!?…])[.!?…]+["'”’)\]]*\s+(?=["'“‘(\[]*(\w))|[。！？]+[」』”’]*\s*""")
+# Characters before a mark that are looked at: a longer word is neither an abbreviation nor an initial.
+_LONGEST = 64
 _ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "gen", "col", "lt", "sgt", "capt", "maj", "gov", "sen", "rep",
     "pres", "st", "mt", "jr", "sr", "vs", "no", "nos", "vol", "fig", "figs", "dept", "inc", "ltd", "co", "corp",
@@ -37,7 +39,9 @@ def sentences(text: str) -> Iterator[str]:
     for line in text.split("\n"):
         start = 0
         for end in _END.finditer(line):
-            if end[1] is None or _ends(line[start : end.start()], end[0], end[1]):
+            # What it needs to know stands right before: looking at all of a line each time takes quadratic time.
+            before = line[max(start, end.start() - _LONGEST) : end.start()]
+            if end[1] is None or _ends(before, end[0], end[1]):
                 yield from _tidy(line[start : end.end()])
                 start = end.end()
         yield from _tidy(line[start:])
