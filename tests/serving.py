@@ -21,9 +21,11 @@ class Served:
         lines: what it wrote to stderr so far.
     """
 
-    def __init__(self, *words: str | Path) -> None:
+    def __init__(self, *words: str | Path, files: int | None = None) -> None:
+        """Start it, with so many files at most."""
+        within = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "stepdown", "serve", *map(str, words)],
+            [*within, sys.executable, "-m", "stepdown", "serve", *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -59,9 +61,9 @@ class Served:
 
 
 @contextmanager
-def served(*words: str | Path) -> Iterator[Served]:
+def served(*words: str | Path, files: int | None = None) -> Iterator[Served]:
     """A server that is gone after the block."""
-    server = Served(*words)
+    server = Served(*words, files=files)
     try:
         yield server
     finally:

@@ -63,7 +63,7 @@ def asked(server: Served, texts: list[str]) -> tuple[int, dict[str, object]]:
 def half(server: Served) -> socket.socket:
     """A connection on which a request was begun and its body not yet sent."""
     begun = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
     begun.sendall(f"{head}Content-Length: 19\r\n\r\n".encode())
     assert begun.recv(1000).startswith(b"HTTP/1.1 100"), "it waits for the body"
     return begun

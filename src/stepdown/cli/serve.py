@@ -42,6 +42,12 @@ _USUAL = Limits()
     show_default=True,
     help="Texts that may wait; beyond, 503.",
 )
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which it may be asked, besides those of this machine; may be repeated.",
+)
 @click.option("--access-log", is_flag=True, help="Write a line for each request to stderr.")
 def serve(
     bundle: str,
@@ -51,6 +57,7 @@ def serve(
     max_characters: int,
     max_body: int,
     queue: int,
+    allow_host: tuple[str, ...],
     access_log: bool,
 ) -> None:
     """Serve BUNDLE over HTTP, with a page to try it at /.
@@ -69,5 +76,6 @@ def serve(
         port,
         Limits(max_texts, max_characters, max_body, queue),
         access_log=access_log,
+        allowed=allow_host,
         say=lambda line: click.echo(line, err=True),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -22,6 +22,7 @@ from stepdown.serve.bodies import parsed
 from stepdown.serve.documents import documented
 from stepdown.serve.forms import forms
 from stepdown.serve.front import front
+from stepdown.serve.hosts import Hosts
 from stepdown.serve.limits import Limits
 from stepdown.serve.middleware import GONE, Watch
 from stepdown.serve.service import Service
@@ -32,13 +33,16 @@ _ABOUT = """Says of texts what a model has learnt, with a bundle made by stepdow
 answers 503 with `Retry-After`. `Server-Timing` tells the milliseconds that the model took."""
 
 
-def create_app(classifier: Classifier, name: str, limits: Limits | None = None) -> FastAPI:
+def create_app(
+    classifier: Classifier, name: str, limits: Limits | None = None, names: Collection[str] | None = None
+) -> FastAPI:
     """The server as an ASGI app.
 
     Args:
         classifier: answers.
         name: what the page calls the model.
         limits: what is answered at most.
+        names: by which it may be asked; None: by any.
     """
     limits = limits or Limits()
     service = Service(classifier, limits)
@@ -57,6 +61,8 @@ def create_app(classifier: Classifier, name: str, limits: Limits | None = None) 
         redirect_slashes=False,
         lifespan=lifespan,
     )
+    if names is not None:
+        app.add_middleware(Hosts, names=names)
     app.add_middleware(Watch, paths=_PATHS, tell=service.metrics.request)
     app.add_exception_handler(AnyHTTPException, _problem)
     app.add_exception_handler(ClientDisconnect, _nobody)

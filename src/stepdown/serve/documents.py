@@ -17,6 +17,7 @@ _FAULTS = {
     408: "The body did not come in time.",
     413: "The body is too large.",
     415: "The body is not sent as application/json.",
+    421: "The Host is none by which the server may be asked.",
     422: "The JSON is not of the form that is expected, or beyond a limit.",
     503: "Too much waits already; ask again after the seconds in Retry-After.",
 }

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
+import logging
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from stepdown.errors import InputError, WorkError
 from stepdown.page import title
 from stepdown.runtime import Classifier
 from stepdown.serve.app import create_app
+from stepdown.serve.connections import ACCEPTED, Connection
+from stepdown.serve.hosts import hosts, is_loopback
 from stepdown.serve.limits import Limits
 
 # Seconds that requests may still take after the signal to stop; then they are answered with 503. Fewer than the 30
@@ -30,6 +33,10 @@ _GRACE = 25
 _TURNS = 10
 # Seconds in which a connection that is kept open may still ask once: its client cannot know yet that the end has come.
 _LINGER = 1.0
+# Connections that the system holds until they are taken.
+_HELD = 2048
+# No connection can be taken: too many files of this process, or of all; or no memory.
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -40,6 +47,7 @@ def serve(
     limits: Limits,
     *,
     access_log: bool = False,
+    allowed: Sequence[str] = (),
     say: Callable[[str], None],
 ) -> None:
     """Serve a bundle until a signal says to stop.
@@ -54,6 +62,7 @@ def serve(
         port: 0 for any that is free.
         limits: what is answered at most.
         access_log: write a line for each request to stderr.
+        allowed: names by which it may be asked, besides those of this machine.
         say: takes messages for the user: where it listens, once it does.
 
     Raises:
@@ -64,30 +73,35 @@ def serve(
     listener = listen(host, port)  # first: it fails sooner than a bundle is read
     with listener:
         classifier = Classifier.load(bundle)
-        app = create_app(classifier, title(bundle, classifier.card), limits)
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            loop="asyncio",
-            lifespan="on",
-            log_config=_logging(access_log),
-            access_log=access_log,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE,
-        )
+        names = hosts(host, listener.getsockname()[0], allowed)
+        app = create_app(classifier, title(bundle, classifier.card), limits, names)
 
         def begun() -> None:
             address = listener.getsockname()
             say(f"Serving {bundle} on {url(address)} (Ctrl-C ends it)")
-            if not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
+            if not is_loopback(address[0]):
                 say("It is open to the network and has no login: whoever reaches this address can use it.")
 
         def ending() -> None:
             say("Answering what was asked; Ctrl-C ends it at once.")
 
-        _Server(config, begun, ending).run([listener])
+        _Server(_config(app, access_log), begun, ending).run([listener])
+
+
+def _config(app: FastAPI, access_log: bool = False) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=_logging(access_log),
+        access_log=access_log,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+        backlog=ACCEPTED,
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -122,7 +136,7 @@ def _bound(family: int, address: Any) -> socket.socket:
         if os.name == "posix":  # elsewhere it would let two servers have one port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(1024)
+        listener.listen(_HELD)
     except OSError:
         listener.close()
         raise
@@ -154,9 +168,13 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._begun = begun
         self._ending = ending
+        self._has_told = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(self._failed)
+        for listener in sockets or ():  # asyncio takes what it accepts in a turn for this, too
+            listener.listen(_HELD)
         self._begun()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -174,6 +192,17 @@ class _Server(uvicorn.Server):
         while self.server_state.connections and time.monotonic() < until:
             await asyncio.sleep(0.01)
         await super().shutdown(sockets)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What fails in the loop is written, but that no connection can be taken only once: asyncio tries again."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _SCARCE:
+            loop.default_exception_handler(context)
+        elif not self._has_told:
+            self._has_told = True
+            logging.getLogger("uvicorn.error").error(
+                "Connections wait to be taken, as the system gives nothing for them: %s.", error.strerror
+            )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
