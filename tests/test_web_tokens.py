@@ -292,6 +292,22 @@ def test_sentences_are_those_of_python(compute: Compute, texts: list[str]) -> No
     assert sum(len(own) > 1 for own in found) > 500
 
 
+def test_sentences_look_at_no_more_than_the_last_characters_before_a_mark(compute: Compute) -> None:
+    """Of a whole line at every mark, this would take minutes."""
+    quotes = '"' * 62
+    looked_at = [f"{quotes}Mr. A", f"{quotes}𝐀. A", f"b{quotes}𝐀. A", f"{'x' * 64} Mr. A", f"{'😂' * 70}. A"]
+    assert compute(looked_at, SENTENCES) == [list(sentences(text)) for text in looked_at]
+    long = [". A" * 33_000, "A. " * 33_000, "fine. then " * 9_000]
+    script = """
+    const { sentences } = await import("/engine/sentences.js");
+    const begun = performance.now();
+    return [data.map((text) => sentences(text).length), performance.now() - begun];
+    """
+    lengths, spent = compute(long, script)
+    assert lengths == [2, 1, 1]
+    assert spent < 5000
+
+
 def test_words_to_be_erased_are_those_of_the_server(compute: Compute, texts: list[str]) -> None:
     asked = [*([text] for text in texts), *pairs_of(texts[:100])]
     script = """

@@ -14,6 +14,8 @@ const END = new RegExp(
   `(?<![.!?…])[.!?…]+["'”’)\\]]*[${SPACE}]+(?=["'“‘(\\[]*([${WORD}]))|[。！？]+[」』”’]*[${SPACE}]*`,
   "gu",
 );
+// Characters before a mark that are looked at: a longer word is neither an abbreviation nor an initial.
+const LONGEST = 64;
 const ABBREVIATIONS = new Set(
   ("mr mrs ms dr prof rev hon gen col lt sgt capt maj gov sen rep pres st mt jr sr vs no nos vol fig figs dept inc "
     + "ltd co corp bros approx est e.g i.e cf al op a.k.a u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec")
@@ -25,7 +27,9 @@ export function sentences(text) {
   for (const line of withoutMarkup(text).split("\n")) {
     let start = 0;
     for (const end of line.matchAll(END)) {
-      if (end[1] !== undefined && !ends(line.slice(start, end.index), end[0], end[1])) continue;
+      // What it needs to know stands right before: looking at all of a line each time takes quadratic time.
+      const before = last(line.slice(Math.max(start, end.index - 2 * LONGEST), end.index));
+      if (end[1] !== undefined && !ends(before, end[0], end[1])) continue;
       found.push(line.slice(start, end.index + end[0].length));
       start = end.index + end[0].length;
     }
@@ -38,6 +42,9 @@ function withoutMarkup(text) {
   const plain = text.includes("&") ? withoutReferences(text) : text;
   return plain.includes("<") ? plain.replace(BLOCK_TAG, "\n").replace(INLINE_TAG, "") : plain;
 }
+
+// The last characters that are looked at, in code points as Python counts, each of which is one unit or two.
+const last = (text) => Array.from(text).slice(-LONGEST).join("");
 
 // Whether a sentence ends with these marks.
 function ends(before, marks, following) {
