@@ -9,6 +9,7 @@ import tiny_bundle
 from browser import Browser, find
 from serving import Served, served
 
+from stepdown.report.markdown import table
 from stepdown.runtime import bundle
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
@@ -20,12 +21,17 @@ if PROGRAM is None:
 
 EVIL = "<img src=x onerror=alert(1)>"
 LABELS = (f"bad {EVIL}", "neutral", "positive")
+HEADINGS = ("rung", "model", "arm", "parameters")
+ROWS = [("1 (this model)", f"bag {EVIL}", "a|b \\ `c`", "1,000"), ("2", "*GRU*", "", "250")]
+LADDER = "\n".join(table(HEADINGS, ROWS))
 CARD = f"""# The \\*card\\* {EVIL}
 
 It is **good**, [a link](javascript:alert(1)) and `<b>code</b>`, with \\*escapes\\*.
 
 - first {EVIL}
 - second
+{LADDER}
+So much for it.
 
 ```sh
 <script>alert(1)</script>
@@ -122,11 +128,11 @@ def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser) -> Non
     page.press(*ENTER)
     page.until("document.querySelector('#progress').textContent.startsWith('5 texts, ')")
     cells = page.value(
-        "[...document.querySelectorAll('tbody tr td:first-child')].map((cell) => cell.textContent)"
+        "[...document.querySelectorAll('#table tbody td:first-child')].map((cell) => cell.textContent)"
     )
     assert cells == ["good movie", "bad", f"  not {EVIL}", "a", "the"], "in requests of at most three"
     assert page.value(
-        "[...document.querySelectorAll('tbody td:nth-child(2)')].every((cell) => cell.textContent)"
+        "[...document.querySelectorAll('#table tbody td:nth-child(2)')].every((cell) => cell.textContent)"
     )
     page.press(*TAB)
     assert page.value("document.activeElement.id") == "save"
@@ -139,6 +145,44 @@ def test_many_texts_become_a_table_with_the_keyboard_alone(page: Browser) -> Non
     assert saved[0] == '"text","label","score"'
     assert saved[3].startswith(f'"  not {EVIL}","')
     assert len(saved) == 6
+
+
+def test_the_button_keeps_the_focus_and_works_once_at_a_time(page: Browser) -> None:
+    page.value(
+        """(() => {
+          const own = window.fetch;
+          window.calls = 0;
+          window.late = new Promise((resolve) => { window.letGo = resolve; });
+          window.fetch = async (...asked) => { calls++; await late; return own(...asked); };
+        })()"""
+    )
+    page.value("$('lines').focus()")
+    page.write("good\nbad")
+    page.press(*TAB)
+    page.press(*ENTER)
+    page.until("calls === 1")
+    assert page.value("$('go').ariaDisabled") == "true"
+    page.press(*ENTER)
+    page.value("$('lines').focus()")
+    page.press(*ENTER, 2)
+    page.value("$('go').focus()")
+    page.value("letGo()")
+    page.until("document.querySelector('#progress').textContent.startsWith('2 texts, ')")
+    assert page.value("[document.activeElement.id, $('go').ariaDisabled, calls]") == ["go", "false", 1]
+    page.press(*ENTER)
+    page.until("calls === 2 && document.querySelector('#progress').textContent.startsWith('2 texts, ')")
+    assert page.value("document.activeElement.id") == "go"
+
+
+def test_a_line_that_is_too_long_is_named(page: Browser) -> None:
+    short = "\n" + "good\n" * 7
+    page.value(
+        f"$('lines').value = {short!r} + '😂'.repeat(100000) + '\\n' + 'a'.repeat(100001); $('go').click()"
+    )
+    page.until("!document.querySelector('#many-problem').hidden")
+    told = "A text may have 100,000 characters; line 10 has 100,001. Cut it, or split it."
+    assert text_of(page, "#many-problem") == told
+    assert page.value("[rows.length, $('go').ariaDisabled]") == [0, "false"]
 
 
 def test_answers_can_be_held_back_below_a_score(page: Browser) -> None:
@@ -188,10 +232,30 @@ def test_the_card_is_shown_as_text(page: Browser) -> None:
         assert part in card
     assert text_of(page, "#card pre") == "<script>alert(1)</script>\n"
     assert text_of(page, "#card p code") == "<b>code</b>"
+    assert text_of(page, "#card .box + p") == "So much for it."
     tags = page.value(
         "[...new Set([...document.querySelectorAll('#card *')].map((one) => one.tagName))].sort()"
     )
-    assert tags == ["CODE", "H3", "LI", "P", "PRE", "STRONG", "UL"]
+    tags_of_table = ["TABLE", "TBODY", "TD", "TH", "THEAD", "TR"]
+    assert tags == sorted(["CODE", "DIV", "H3", "LI", "P", "PRE", "STRONG", "UL", *tags_of_table])
+
+
+def test_a_table_of_the_card_is_one(page: Browser) -> None:
+    page.value("document.querySelector('details').open = true")
+    shown = page.value(
+        "[...document.querySelectorAll('#card tr')].map((row) => [...row.cells].map((one) => one.textContent))"
+    )
+    assert shown == [list(row) for row in (HEADINGS, *ROWS)]
+    heads = "[...document.querySelectorAll('#card thead th')]"
+    assert page.value(f"{heads}.map((one) => one.scope)") == ["col"] * 4
+    sides = page.value(f"{heads}.map((one) => getComputedStyle(one).textAlign)")
+    assert sides == ["left", "left", "left", "right"]
+    # Rows need not be as long as the headings, or end with a bar; what has no rule below it is no table.
+    uneven = "| a | b |\n| --- | --: |\n| 1\n| 1 | 2 | 3 |\n\n| c |\n| d |"
+    page.value(f"$('card').replaceChildren(...markdown({uneven!r}))")
+    cells = page.value("[...document.querySelectorAll('#card td')].map((one) => one.textContent)")
+    assert cells == ["1", "", "1", "2"]
+    assert text_of(page, "#card p") == "| c | | d |"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -205,6 +269,12 @@ def test_it_fits_a_phone_by_day_and_by_night(page: Browser, scheme: str) -> None
     page.until("document.querySelector('#progress').textContent.startsWith('2 texts')")
     page.until("document.querySelector('#why').textContent.length === 305")
     page.value("document.querySelector('details').open = true")
+    assert page.value("document.documentElement.scrollWidth") == 375
+    wide = f"| {'word ' * 9}| {' | '.join(['x' * 20] * 6)} |\n{'| :-- ' * 7}|"
+    page.value(f"$('card').replaceChildren(...markdown({wide!r}))")
+    assert page.value(
+        "document.querySelector('.box').scrollWidth > document.querySelector('.box').clientWidth"
+    )
     assert page.value("document.documentElement.scrollWidth") == 375
     background = page.value("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")

@@ -252,6 +252,10 @@ def test_many_pairs_have_a_tab_between_the_two(opened: Callable[[str], Kind]) ->
     predict_lines(page, "good\tbad\t\n")
     page.until("document.querySelector('#many-problem').textContent.startsWith('Line 1 has 2 tabs.')")
     page.value("document.querySelector('#lines').select()")
+    predict_lines(page, "good\tbad\nbad\t" + "a" * 100_001)
+    told = "A text may have 100,000 characters; line 2 has one of 100,001. Cut it, or split it."
+    page.until(f"document.querySelector('#many-problem').textContent === {told!r}")
+    page.value("document.querySelector('#lines').select()")
     predict_lines(page, "good\tbad\n\n movie\tthe a\n")
     page.until("!document.querySelector('#save').hidden")
     assert page.value("document.querySelector('#many-problem').hidden")

@@ -162,6 +162,15 @@ def test_a_text_that_is_too_long_is_told(page: Browser) -> None:
     page.until("document.querySelector('#problem').hidden && !document.querySelector('#answer').hidden")
 
 
+def test_a_line_that_is_too_long_is_named(page: Browser) -> None:
+    page.value("$('lines').value = 'good\\n'.repeat(1203) + 'a'.repeat(100001); $('go').focus()")
+    page.press(*ENTER)
+    page.until("!document.querySelector('#many-problem').hidden")
+    told = "A text may have 100,000 characters; line 1,204 has 100,001. Cut it, or split it."
+    assert text_of(page, "#many-problem") == told
+    assert page.value("document.activeElement.id") == "go"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_by_day_and_by_night(page: Browser, scheme: str) -> None:
     page.size(375, 812, phone=True)

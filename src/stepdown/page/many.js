@@ -1,15 +1,16 @@
 // Many texts, or pairs, as a table and as CSV.
 
 const SHOWN_ROWS = 500;  // of the table; the CSV has all
-let rows = [];
+let rows = [], predicting = false;
 
 async function predictLines() {
+  if (predicting) return;
+  setPredicting(true);
   rows = [];
   $("table").tBodies[0].replaceChildren();
   $("table").hidden = $("save").hidden = true;
   $("progress").textContent = "";
   tellProblem("many-problem", "");
-  $("go").disabled = true;
   let spent = 0;
   try {
     await ready;
@@ -32,9 +33,15 @@ async function predictLines() {
     tellProblem("many-problem", error.message);
     $("progress").textContent = rows.length ? things(rows.length) + " done." : "";
   } finally {
-    $("go").disabled = false;
+    setPredicting(false);
     $("save").hidden = rows.length === 0;
   }
+}
+
+// A button that is disabled loses the keyboard's focus, so this one is only said to be.
+function setPredicting(value) {
+  predicting = value;
+  $("go").setAttribute("aria-disabled", value);
 }
 
 // A text a line; of pairs, the two have the line's only tab between them, as `stepdown predict` reads them.
@@ -42,14 +49,25 @@ function pasted(content) {
   const inputs = [];
   for (const [index, line] of content.split(/\r?\n/).entries()) {
     if (!line.trim()) continue;
-    const texts = line.split("\t");
+    const texts = isPair() ? line.split("\t") : [line];
     if (isPair() && texts.length !== 2) {
       const found = texts.length === 1 ? "no tab" : count(texts.length - 1) + " tabs";
       throw new Error("Line " + count(index + 1) + " has " + found + ". Expected two texts with one tab between them.");
     }
+    for (const text of texts) checkLength(text, index + 1);
     inputs.push(isPair() ? texts : line);
   }
   return inputs;
+}
+
+// What reads the texts would tell of one by its place in a request, which nobody sees.
+function checkLength(text, line) {
+  const most = model.limits.characters;
+  if (text.length <= most) return;
+  const found = Array.from(text).length;  // the limit is on code points, of which `length` counts some twice
+  if (found <= most) return;
+  throw new Error("A text may have " + count(most) + " characters; line " + count(line) + " has "
+    + (isPair() ? "one of " : "") + count(found) + ". Cut it, or split it.");
 }
 
 // Lists of inputs that the limits let pass. JSON escapes may double a text's bytes, and more.

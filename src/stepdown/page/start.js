@@ -47,6 +47,6 @@ $("below").addEventListener("input", onType);
 $("go").addEventListener("click", predictLines);
 $("save").addEventListener("click", saveCsv);
 $("lines").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !$("go").disabled) predictLines();
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) predictLines();
 });
 if ($("text").value) onType();  // a browser keeps what was typed when the page is loaded again
