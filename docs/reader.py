@@ -130,7 +130,7 @@ def sentences(text):
     for line in INLINE.sub("", BLOCK.sub("\n", text)).split("\n"):
         start = 0
         for match in END.finditer(line):
-            before, following = line[start : match.start()], match[1] or ""
+            before, following = line[max(start, match.start() - 64) : match.start()], match[1] or ""
             word = "" if before[-1:] == " " else (before.split() or [""])[-1].lstrip("\"'“‘([")
             short = word.lower() in SHORT.split() or (len(word) == 1 and word.isupper() and word != "I")
             going_on = re.match(r"\.(?!\.)", match[0]) and following and short
