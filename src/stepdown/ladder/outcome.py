@@ -65,7 +65,7 @@ def best(context: Context) -> Cell:
 
 
 def comparisons(context: Context) -> list[compare.Comparison]:
-    """Every pair of arms, and every rung of the ladder against the teacher: one family.
+    """Every pair of arms, and every rung of the ladder and the packed student against the teacher: one family.
 
     The teacher is left out where nothing is known of it: it said nothing of the report split, or is itself what the
     others are measured by.
@@ -89,8 +89,9 @@ def comparisons(context: Context) -> list[compare.Comparison]:
     if TEACHER not in by_text:
         return compare.compare(pairs, context.metric)
     above = values(groups[0, None])
+    drawn, packed = _main_arm(arms), best(context).arm
     for (position, arm), cells in groups.items():
-        if position > 0 and arm in (None, _main_arm(arms)):
+        if position > 0 and (arm in (None, drawn) or (position == last and arm == packed)):
             name = f"rung {position}" + (f" ({arm})" if arm else "")
             pairs.append(compare.Pair("rung", TEACHER, name, above, values(cells)))
     return compare.compare(pairs, context.metric)

@@ -203,7 +203,10 @@ def _headline(results: Results) -> str:
     if row.accuracy_kept is not None and top:
         mine, its = (figure(one.value, metric) for one in (row.metrics[metric], top))
         what = judged.title(results).replace("Pearson's", "Pearson")
-        said += f", and keeps {percent(row.accuracy_kept)} of its {what} ({mine} against {its})"
+        whose = "its" if ratios else "its teacher's"
+        said += f", and keeps {percent(row.accuracy_kept)} of {whose} {what} ({mine} against {its})"
+    elif metric == "agreement" and metric in row.metrics:
+        said += f", and agrees with its teacher on {figure(row.metrics[metric].value, metric)} of the texts"
     elif metric in row.metrics:
         said += f", and reaches {figure(row.metrics[metric].value, metric)} of {judged.title(results)}"
     return said + "."
