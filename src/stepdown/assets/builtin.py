@@ -192,7 +192,7 @@ BUILTINS: dict[str, Builtin] = {
             kind="model",
             about="MiniLM, an English BERT encoder of 6 layers, 384 wide, 22.7M parameters, trained further "
             "on pairs of sentences; it has no classification head",
-            source="sentence-transformers/all-MiniLM-L6-v2, after Wang et al. 2020, "
+            source="sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), after Wang et al. 2020, "
             "MiniLM: Deep Self-Attention Distillation",
             licence="Apache-2.0",
             archives=(
@@ -211,7 +211,7 @@ BUILTINS: dict[str, Builtin] = {
             kind="model",
             about="MPNet, an English encoder of 12 layers, 768 wide, 109.5M parameters, trained further on pairs "
             "of sentences; it has no classification head",
-            source="sentence-transformers/all-mpnet-base-v2, after Song et al. 2020, "
+            source="sentence-transformers/all-mpnet-base-v2 (Apache-2.0), after Song et al. 2020, "
             "MPNet: Masked and Permuted Pre-training for Language Understanding",
             licence="Apache-2.0",
             archives=tuple(
